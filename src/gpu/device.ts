@@ -1,0 +1,207 @@
+import { LapisError } from '../protocol/errors.ts';
+import type { AdapterDescription } from '../protocol/generation.ts';
+
+/** The limits Lapis asks for by name; each is requested at the adapter's own maximum (the defaults are far too small). */
+const WANTED_LIMITS = [
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxStorageBuffersPerShaderStage',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
+  'maxComputeWorkgroupStorageSize',
+] as const;
+
+/** What kernels.ts and the kernels need at least; anything with WebGPU has it, except where named in the error. */
+const NEEDED = { maxStorageBuffersPerShaderStage: 8, maxComputeInvocationsPerWorkgroup: 256 } as const;
+
+/** The features that change which kernels run. */
+export interface GpuFeatures {
+  /** Subgroup shuffles may be used within aligned runs of this many invocations; 1 without subgroups. */
+  shuffleWidth: number;
+  timestampQuery: boolean;
+  /** Run the kernels without workgroup memory tiles and shuffles: on CPU adapters, and where the others fail. */
+  naive: boolean;
+}
+
+export interface GpuDeviceOptions {
+  signal?: AbortSignal;
+  /** Leave the subgroup kernels out, whatever the adapter has (tests, and adapters that failed their known-answer test). */
+  withoutSubgroups?: boolean;
+  /** Overrides which kernels run (tests); by default the naive ones on CPU adapters only. */
+  naive?: boolean;
+  /** For how long a null adapter is asked for again, ms. The GPU process restarts while a browser starts. */
+  adapterPatienceMs?: number;
+  /** For bench and tests: asks for timestamp queries. */
+  timestamps?: boolean;
+  /** A smaller `maxBindingBytes` than the adapter's (tests). */
+  maxBindingBytes?: number;
+}
+
+/** A WebGPU device with what Lapis asked of it, and an account of the memory it holds. */
+export class GpuDevice {
+  readonly device: GPUDevice;
+  readonly adapter: AdapterDescription;
+  readonly features: GpuFeatures;
+  /** True for CPU adapters (SwiftShader, WARP, lavapipe): chunks are smaller there. */
+  readonly software: boolean;
+  /** The largest storage binding, bytes: a tensor that exceeds it is split by rows. */
+  readonly maxBindingBytes: number;
+  /** Resolves with a sentence when the device is gone. */
+  readonly lost: Promise<string>;
+  #bytes = 0;
+  readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>();
+
+  private constructor(
+    device: GPUDevice,
+    info: GPUAdapterInfo,
+    features: GpuFeatures,
+    software: boolean,
+    maxBindingBytes: number,
+  ) {
+    this.device = device;
+    const { maxStorageBufferBindingSize, maxBufferSize } = device.limits;
+    this.maxBindingBytes = Math.min(maxStorageBufferBindingSize, maxBufferSize, maxBindingBytes);
+    this.adapter = { vendor: info.vendor, architecture: info.architecture, description: info.description };
+    this.features = features;
+    this.software = software;
+    const failed = new Promise<string>((resolve) => {
+      device.addEventListener('uncapturederror', (event) =>
+        resolve(`The GPU refused a command: ${event.error.message}`),
+      );
+    });
+    const gone = device.lost.then((info) => info.message || `The GPU device was lost (${info.reason}).`);
+    this.lost = Promise.race([gone, failed]);
+  }
+
+  /**
+   * Opens the best adapter. Throws `no-gpu` with what is missing, `aborted` when `signal` ends the wait.
+   * @param gpu `navigator.gpu`, or Dawn's in Node
+   */
+  static async open(gpu: GPU | undefined, options: GpuDeviceOptions = {}): Promise<GpuDevice> {
+    if (!gpu) throw new LapisError('no-gpu', 'This browser has no WebGPU.');
+    const adapter = await requestAdapter(gpu, options);
+    for (const [name, least] of Object.entries(NEEDED) as [keyof typeof NEEDED, number][]) {
+      if (adapter.limits[name] < least) {
+        throw new LapisError('no-gpu', `The GPU's ${name} is ${adapter.limits[name]}; Lapis needs ${least}.`);
+      }
+    }
+    const requiredFeatures: GPUFeatureName[] = [];
+    const subgroups = !options.withoutSubgroups && adapter.features.has('subgroups');
+    if (subgroups) requiredFeatures.push('subgroups');
+    const timestampQuery = options.timestamps === true && adapter.features.has('timestamp-query');
+    if (timestampQuery) requiredFeatures.push('timestamp-query');
+    const requiredLimits = Object.fromEntries(WANTED_LIMITS.map((name) => [name, adapter.limits[name]]));
+    const device = await adapter.requestDevice({ requiredFeatures, requiredLimits });
+    const software = isSoftware(adapter.info);
+    const features: GpuFeatures = {
+      shuffleWidth: subgroups ? adapter.info.subgroupMinSize : 1,
+      timestampQuery,
+      naive: options.naive ?? software,
+    };
+    return new GpuDevice(device, adapter.info, features, software, options.maxBindingBytes ?? Number.POSITIVE_INFINITY);
+  }
+
+  /** Live size of all buffers made by `createBuffer`, bytes. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** A buffer of at least `bytes` bytes, zeroed. WebGPU can make empty buffers but not bind them: the least size is 16. */
+  createBuffer(label: string, bytes: number, usage: GPUBufferUsageFlags): GPUBuffer {
+    const size = Math.max(16, Math.ceil(bytes / 16) * 16);
+    const { maxBufferSize } = this.device.limits;
+    if (size > maxBufferSize) {
+      throw new LapisError(
+        'no-gpu',
+        `${label} needs ${size} bytes of GPU memory in one buffer; this GPU allows ${maxBufferSize}.`,
+      );
+    }
+    const buffer = this.device.createBuffer({ label, size, usage });
+    this.#bytes += size;
+    const destroy = buffer.destroy.bind(buffer);
+    let live = true;
+    buffer.destroy = () => {
+      if (live) this.#bytes -= size;
+      live = false;
+      destroy();
+    };
+    return buffer;
+  }
+
+  /** A storage buffer with `data` in it. */
+  createBufferWith(label: string, data: Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>): GPUBuffer {
+    const buffer = this.createBuffer(label, data.byteLength, STORAGE | COPY_DST | COPY_SRC);
+    this.device.queue.writeBuffer(buffer, 0, data);
+    return buffer;
+  }
+
+  /** The pipeline of a WGSL text, compiled once however often it is asked for. Throws `internal` with the compiler's words. */
+  pipeline(label: string, code: string, layout: GPUPipelineLayout): Promise<GPUComputePipeline> {
+    let pipeline = this.#pipelines.get(code);
+    if (!pipeline) {
+      const module = this.device.createShaderModule({ label, code });
+      pipeline = this.device
+        .createComputePipelineAsync({ label, layout, compute: { module, entryPoint: 'main' } })
+        .catch(async (cause: unknown) => {
+          const { messages } = await module.getCompilationInfo();
+          const error = messages.find((message) => message.type === 'error');
+          const reason = error
+            ? `${error.message} (line ${error.lineNum})`
+            : cause instanceof Error
+              ? cause.message
+              : String(cause);
+          throw new LapisError('internal', `Kernel ${label} does not compile: ${reason}`, { cause });
+        });
+      this.#pipelines.set(code, pipeline);
+    }
+    return pipeline;
+  }
+
+  /** Reads `bytes` of a buffer back (a copy, then a map). Throws `device-lost`. */
+  async read(buffer: GPUBuffer, bytes: number, offset = 0): Promise<ArrayBuffer> {
+    const staging = this.device.createBuffer({ label: 'read back', size: bytes, usage: MAP_READ | COPY_DST });
+    const encoder = this.device.createCommandEncoder();
+    encoder.copyBufferToBuffer(buffer, offset, staging, 0, bytes);
+    this.device.queue.submit([encoder.finish()]);
+    try {
+      await staging.mapAsync(MAP_MODE_READ);
+    } catch (cause) {
+      throw new LapisError('device-lost', 'The GPU device was lost while a buffer was being read back.', { cause });
+    }
+    const copy = staging.getMappedRange().slice(0);
+    staging.destroy();
+    return copy;
+  }
+
+  destroy(): void {
+    this.device.destroy();
+  }
+}
+
+// GPUBufferUsage is a global only in browsers; the values are fixed by the WebGPU specification.
+export const MAP_READ = 0x0001;
+export const COPY_SRC = 0x0004;
+export const COPY_DST = 0x0008;
+export const UNIFORM = 0x0040;
+export const STORAGE = 0x0080;
+export const MAP_MODE_READ = 0x0001;
+
+function isSoftware({ isFallbackAdapter, architecture, description }: GPUAdapterInfo): boolean {
+  return isFallbackAdapter === true || /swiftshader|llvmpipe|warp|basic render/i.test(`${architecture} ${description}`);
+}
+
+async function requestAdapter(gpu: GPU, options: GpuDeviceOptions): Promise<GPUAdapter> {
+  const deadline = performance.now() + (options.adapterPatienceMs ?? 5000);
+  for (;;) {
+    options.signal?.throwIfAborted();
+    const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
+    if (adapter) return adapter;
+    if (performance.now() > deadline) {
+      throw new LapisError(
+        'no-gpu',
+        'WebGPU found no adapter: the GPU is blocked, its driver is too old, or there is none.',
+      );
+    }
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+}

@@ -1,0 +1,420 @@
+import type { Gemma3Config } from '../model/config.ts';
+import type { ModelSource, WeightProgress } from '../model/source.ts';
+import { LapisError } from '../protocol/errors.ts';
+import type { SamplingOptions } from '../protocol/generation.ts';
+import { createModelBuffers, MAX_GENERATED_ROWS, type ModelBuffers, maskWords, SLOT_WORDS } from './buffers.ts';
+import type { LoadedModel, SampledToken, Slot } from './contract.ts';
+import { COPY_DST, COPY_SRC, type GpuDevice, MAP_MODE_READ, MAP_READ } from './device.ts';
+import { headPlan, layerPlan, type PlanContext } from './gemma3-plan.ts';
+import { Gemma3WeightMap } from './gemma3-weights.ts';
+import { type Dispatch, encode } from './kernel.ts';
+import {
+  packSlotSampler,
+  parseResult,
+  RESULT_WORDS,
+  SLOT_SAMPLER_OFFSET,
+  samplerMode,
+} from './kernels/sample/options.ts';
+import { Sampler } from './kernels/sample/sample.ts';
+import { chooseKernels } from './known-answer.ts';
+import { KvCache } from './kv-cache.ts';
+import { canGate } from './linear.ts';
+import { encodePlan, type PlanStep } from './plan-step.ts';
+import type { Profiler } from './profiler.ts';
+
+export interface LoadOptions {
+  /** Positions a slot can hold; default the model's own, at most 4096. */
+  contextTokens?: number;
+  /** Sequences that can be held at once; default 4. */
+  slotCount?: number;
+  /** Prompt rows a submit; default by device. */
+  chunk?: number;
+  signal?: AbortSignal;
+  onProgress?: (progress: WeightProgress) => void;
+}
+
+const DEFAULT_CONTEXT = 4096;
+const DEFAULT_SLOTS = 4;
+
+/** The plans for one number of generated rows. */
+interface GeneratedPlan {
+  rows: number;
+  steps: PlanStep[];
+}
+
+interface SlotState {
+  open: boolean;
+  position: number;
+  sampling: SamplingOptions;
+  useMask: boolean;
+}
+
+/** Gemma 3 on a device: weights, caches and the recorded plans. */
+export class Gemma3 implements LoadedModel {
+  readonly contextTokens: number;
+  readonly slotCount: number;
+  readonly config: Gemma3Config;
+  /** Why slower kernels are used than the device's features promise, in a sentence for a person. */
+  kernelNotice: string | undefined;
+  /** While set, every dispatch is timed in a pass of its own (bench). */
+  profiler: Profiler | undefined;
+  /** Dispatches submitted so far (bench). */
+  dispatches = 0;
+  readonly #device: GpuDevice;
+  readonly #map: Gemma3WeightMap;
+  readonly #context: PlanContext;
+  readonly #buffers: ModelBuffers;
+  readonly #cache: KvCache;
+  readonly #chunk: number;
+  readonly #slots: SlotState[];
+  readonly #promptPlan: PlanStep[];
+  readonly #promptHead: PlanStep[];
+  readonly #promptSampler: Sampler;
+  readonly #generatedSampler: Sampler;
+  readonly #generatedPlans = new Map<number, Promise<GeneratedPlan>>();
+  readonly #freeReadBacks: GPUBuffer[] = [];
+  /** Slots of the batch whose logits stand in the logits buffer, by row. */
+  #logitsOf: Slot[] = [];
+  /** Settled when the last step asked for has been submitted. */
+  #lastStep: Promise<unknown> = Promise.resolve();
+  /** Steps asked for that have yet to be submitted. */
+  #unsubmittedSteps = 0;
+  /** Slots whose ids stand in the generated rows. */
+  #generatedRows: Slot[] = [];
+
+  private constructor(
+    context: PlanContext,
+    map: Gemma3WeightMap,
+    chunk: number,
+    slotCount: number,
+    plans: { prompt: PlanStep[]; head: PlanStep[]; promptSampler: Sampler; generatedSampler: Sampler },
+  ) {
+    this.#context = context;
+    this.#device = context.device;
+    this.#map = map;
+    this.#buffers = context.buffers;
+    this.#cache = context.cache;
+    this.config = context.config;
+    this.contextTokens = context.contextTokens;
+    this.slotCount = slotCount;
+    this.#chunk = chunk;
+    this.#slots = Array.from({ length: slotCount }, () => ({ open: false, position: 0, sampling: {}, useMask: false }));
+    this.#promptPlan = plans.prompt;
+    this.#promptHead = plans.head;
+    this.#promptSampler = plans.promptSampler;
+    this.#generatedSampler = plans.generatedSampler;
+  }
+
+  /**
+   * Loads a model: weights stream in while pipelines compile. The model owns the device from then on, and destroys it if loading
+   * fails. Throws what `source.weights()` throws, `corrupt` or `unsupported` for tensors that do not fit, and `aborted`.
+   */
+  static async load(device: GpuDevice, source: ModelSource, options: LoadOptions = {}): Promise<Gemma3> {
+    try {
+      return await Gemma3.#load(device, source, options);
+    } catch (error) {
+      device.destroy();
+      throw LapisError.from(error);
+    }
+  }
+
+  static async #load(device: GpuDevice, source: ModelSource, options: LoadOptions): Promise<Gemma3> {
+    const kernelNotice = await chooseKernels(device);
+    const { config } = source;
+    const slotCount = options.slotCount ?? DEFAULT_SLOTS;
+    const contextTokens = Math.min(config.contextLength, options.contextTokens ?? DEFAULT_CONTEXT);
+    const chunk = Math.min(contextTokens, options.chunk ?? (device.software ? 64 : 256));
+    const failure = new AbortController();
+    const signal = AbortSignal.any([failure.signal, ...(options.signal ? [options.signal] : [])]);
+    device.device.pushErrorScope('out-of-memory');
+    const map = new Gemma3WeightMap(device, source);
+    const needsGateUp = map.weights.layers.some((layer) => layer.gateUp.length > 1 || !canGate(layer.gateUp[0]!));
+    const buffers = createModelBuffers(device, config, { slotCount, contextTokens, chunk, needsGateUp });
+    const cache = new KvCache(device, config, { slotCount, contextTokens, slack: chunk });
+    if (await device.device.popErrorScope()) {
+      const megabytes = Math.ceil(device.bytes / 1e6);
+      throw new LapisError('no-gpu', `The GPU has too little free memory: this model needs ${megabytes} MB of it.`);
+    }
+    const context: PlanContext = { device, config, weights: map.weights, cache, buffers, contextTokens };
+    const { vocabularySize } = config;
+    const sampler = Sampler.compile(device, {
+      vocabularySize,
+      contextTokens,
+      maxRows: MAX_GENERATED_ROWS,
+      buffers: { ...buffers, ...buffers.generated },
+    });
+    const plans = Promise.all([
+      layerPlan(context, { kind: 'prompt' }, buffers.prompt),
+      headPlan(context, { kind: 'prompt' }, buffers.prompt),
+      sampler.then((generated) => generated.forBatch(buffers.prompt)),
+      sampler,
+    ]);
+    const upload = map.upload(source, { signal, onProgress: options.onProgress });
+    try {
+      const [[prompt, head, promptSampler, generatedSampler]] = await Promise.all([plans, upload]);
+      const model = new Gemma3(context, map, chunk, slotCount, { prompt, head, promptSampler, generatedSampler });
+      model.kernelNotice = kernelNotice;
+      await model.#generatedPlan(1);
+      return model;
+    } catch (error) {
+      // The other half must have stopped before its buffers go.
+      failure.abort(error);
+      await Promise.allSettled([plans, upload]);
+      throw error;
+    }
+  }
+
+  get gpuBytes(): number {
+    return this.#device.bytes;
+  }
+
+  get lost(): Promise<string> {
+    return this.#device.lost;
+  }
+
+  openSlot(): Slot | undefined {
+    const slot = this.#slots.findIndex((state) => !state.open);
+    if (slot < 0) return undefined;
+    this.#slots[slot] = { open: true, position: 0, sampling: {}, useMask: false };
+    this.#cache.truncate(slot, 0);
+    this.setSampler(slot, {});
+    return slot;
+  }
+
+  closeSlot(slot: Slot): void {
+    this.#state(slot).open = false;
+    this.#cache.truncate(slot, 0);
+  }
+
+  cloneSlot(slot: Slot): Slot | undefined {
+    if (this.#unsubmittedSteps > 0) {
+      throw new LapisError('internal', 'A slot was to be cloned while a step waited for its compilation.');
+    }
+    const clone = this.openSlot();
+    if (clone === undefined) return undefined;
+    this.#slots[clone] = { ...this.#state(slot) };
+    this.#cache.clone(slot, clone);
+    const { slots, history, mask } = this.#buffers;
+    for (const [buffer, words] of [
+      [slots, SLOT_WORDS],
+      [history, this.contextTokens],
+      [mask, maskWords(this.config.vocabularySize)],
+    ] as const) {
+      this.#copyWithin(buffer, slot * words, clone * words, words);
+    }
+    return clone;
+  }
+
+  position(slot: Slot): number {
+    return this.#state(slot).position;
+  }
+
+  rewind(slot: Slot, position: number): boolean {
+    const state = this.#state(slot);
+    if (position > state.position)
+      throw new LapisError('internal', `Slot ${slot} stands at ${state.position}, before ${position}.`);
+    if (!this.#cache.canRewind(slot, position)) return false;
+    this.#cache.truncate(slot, position);
+    state.position = position;
+    return true;
+  }
+
+  setSampler(slot: Slot, sampling: SamplingOptions, mask?: Uint32Array): void {
+    const state = this.#state(slot);
+    const useMask = mask !== undefined;
+    const words = packSlotSampler(sampling, { useMask });
+    const { queue } = this.#device.device;
+    if (mask) {
+      const expected = maskWords(this.config.vocabularySize);
+      if (mask.length !== expected) {
+        throw new LapisError(
+          'bad-request',
+          `A mask has ${expected} words, one bit a vocabulary id, not ${mask.length}.`,
+        );
+      }
+      queue.writeBuffer(this.#buffers.mask, slot * expected * 4, mask);
+    }
+    queue.writeBuffer(this.#buffers.slots, slot * SLOT_WORDS * 4 + SLOT_SAMPLER_OFFSET, words);
+    state.sampling = sampling;
+    state.useMask = useMask;
+  }
+
+  async prefill(
+    slot: Slot,
+    tokens: ArrayLike<number>,
+    options: { chunk?: number; signal?: AbortSignal; onProgress?: (done: number, total: number) => void } = {},
+  ): Promise<SampledToken> {
+    const state = this.#state(slot);
+    const total = tokens.length;
+    if (total === 0) throw new LapisError('bad-request', 'A prompt has at least one token.');
+    if (state.position + total > this.contextTokens) {
+      throw new LapisError(
+        'context-overflow',
+        `The prompt ends at token ${state.position + total}; the context holds ${this.contextTokens}.`,
+      );
+    }
+    for (let i = 0; i < total; i++) this.#checkToken(tokens[i]!);
+    const chunk = Math.min(options.chunk ?? this.#chunk, this.#chunk);
+    const sampling = await this.#sampling(this.#promptSampler, [slot]);
+    let before: Promise<unknown> = Promise.resolve();
+    let result: Promise<SampledToken[]> | undefined;
+    for (let done = 0; done < total; ) {
+      if (options.signal?.aborted) {
+        throw new LapisError('aborted', 'The prompt was cancelled.', { cause: options.signal.reason });
+      }
+      const count = Math.min(chunk, total - done);
+      const last = done + count === total;
+      result = this.#submitPrompt(slot, Array.prototype.slice.call(tokens, done, done + count), last ? sampling : []);
+      // It is awaited below; a device that is lost before may not leave a rejection that nobody handles.
+      result.catch(() => undefined);
+      done += count;
+      // One chunk ahead of the GPU keeps it busy and a cancellation prompt.
+      await before;
+      before = this.#device.device.queue.onSubmittedWorkDone();
+      options.onProgress?.(done, total);
+    }
+    return (await result!)[0]!;
+  }
+
+  async step(slots: readonly Slot[]): Promise<SampledToken[]> {
+    if (slots.length === 0 || slots.length > MAX_GENERATED_ROWS) {
+      throw new LapisError('internal', `A step takes 1 to ${MAX_GENERATED_ROWS} slots, not ${slots.length}.`);
+    }
+    const states = slots.map((slot) => this.#state(slot));
+    if (states.some((state) => state.position >= this.contextTokens)) {
+      throw new LapisError('context-overflow', `The context of ${this.contextTokens} tokens is full.`);
+    }
+    // Positions count from the call on; what must be compiled first may not let a later step overtake.
+    const positions = states.map((state) => state.position++);
+    this.#unsubmittedSteps++;
+    const submission = this.#lastStep
+      .then(() => this.#submitStep(slots, positions))
+      .finally(() => this.#unsubmittedSteps--);
+    this.#lastStep = submission.catch(() => undefined);
+    return (await submission).result;
+  }
+
+  async #submitStep(slots: readonly Slot[], positions: number[]): Promise<{ result: Promise<SampledToken[]> }> {
+    const sampling = await this.#sampling(this.#generatedSampler, slots);
+    const plan = await this.#generatedPlan(2 ** Math.ceil(Math.log2(slots.length)));
+    for (const [row, slot] of slots.entries()) this.#cache.prepareWrite(slot, positions[row], positions[row] + 1);
+    const { generated } = this.#buffers;
+    if (slots.length !== this.#generatedRows.length || slots.some((slot, i) => slot !== this.#generatedRows[i])) {
+      const { queue } = this.#device.device;
+      queue.writeBuffer(generated.rows, 0, new Uint32Array(slots.flatMap((slot) => [slot, 0, 0, 0])));
+      queue.writeBuffer(generated.batch, 0, new Uint32Array([slots.length, 0, 1, 0]));
+      this.#generatedRows = [...slots];
+    }
+    const shape = { rows: slots.length, positions: Math.max(...positions) + 1 };
+    return { result: this.#submit(plan.steps, shape, slots, sampling) };
+  }
+
+  async logits(slot: Slot): Promise<Float32Array> {
+    const row = this.#logitsOf.indexOf(slot);
+    if (row < 0) throw new LapisError('internal', `The logits of slot ${slot} have been overwritten.`);
+    const bytes = this.config.vocabularySize * 4;
+    return new Float32Array(await this.#device.read(this.#buffers.logits, bytes, row * bytes));
+  }
+
+  destroy(): void {
+    this.#map.destroy();
+    this.#cache.destroy();
+    this.#device.destroy();
+  }
+
+  #submitPrompt(slot: Slot, tokens: number[], sampling: Dispatch[]): Promise<SampledToken[]> {
+    const state = this.#state(slot);
+    const first = state.position;
+    this.#cache.prepareWrite(slot, first, first + tokens.length);
+    state.position += tokens.length;
+    const { prompt } = this.#buffers;
+    const { queue } = this.#device.device;
+    queue.writeBuffer(prompt.rows, 0, new Uint32Array(tokens.flatMap((token, i) => [slot, first + i, token, 0])));
+    queue.writeBuffer(prompt.batch, 0, new Uint32Array([tokens.length, tokens.length - 1, 0, 0]));
+    const shape = { rows: tokens.length, positions: state.position };
+    const last = sampling.length > 0;
+    const plan = last ? [...this.#promptPlan, ...this.#promptHead] : this.#promptPlan;
+    return this.#submit(plan, shape, last ? [slot] : [], sampling);
+  }
+
+  /** Submits a plan and, for the slots it samples, the sampler and the read-back. */
+  async #submit(
+    plan: PlanStep[],
+    shape: { rows: number; positions: number },
+    sampled: readonly Slot[],
+    sampling: Dispatch[],
+  ): Promise<SampledToken[]> {
+    const { device } = this.#device;
+    this.dispatches += plan.length + sampling.length;
+    const encoder = device.createCommandEncoder();
+    if (this.profiler) {
+      this.profiler.encode(encoder, plan, sampling, shape);
+    } else {
+      const pass = encoder.beginComputePass();
+      encodePlan(pass, plan, shape);
+      encode(pass, sampling);
+      pass.end();
+    }
+    if (sampled.length === 0) {
+      device.queue.submit([encoder.finish()]);
+      return [];
+    }
+    this.#logitsOf = [...sampled];
+    const readBack =
+      this.#freeReadBacks.pop() ??
+      this.#device.createBuffer('read back', MAX_GENERATED_ROWS * RESULT_WORDS * 4, MAP_READ | COPY_DST);
+    encoder.copyBufferToBuffer(this.#buffers.results, 0, readBack, 0, sampled.length * RESULT_WORDS * 4);
+    device.queue.submit([encoder.finish()]);
+    try {
+      await readBack.mapAsync(MAP_MODE_READ);
+    } catch (cause) {
+      throw new LapisError('device-lost', 'The GPU device was lost while a token was being read back.', { cause });
+    }
+    const words = new Uint32Array(readBack.getMappedRange()).slice();
+    readBack.unmap();
+    this.#freeReadBacks.push(readBack);
+    return sampled.map((_, row) => parseResult(words, row));
+  }
+
+  /** What samples these slots, compiled: awaited before anything is written, so that what is written and submitted stays together. */
+  async #sampling(sampler: Sampler, slots: readonly Slot[]): Promise<Dispatch[]> {
+    const mode = samplerMode(slots.map((slot) => this.#state(slot)));
+    await sampler.ready(mode);
+    return sampler.dispatches(mode);
+  }
+
+  #generatedPlan(rows: number): Promise<GeneratedPlan> {
+    let plan = this.#generatedPlans.get(rows);
+    if (!plan) {
+      const { generated } = this.#buffers;
+      plan = Promise.all([
+        layerPlan(this.#context, { kind: 'generated', rows }, generated),
+        headPlan(this.#context, { kind: 'generated', rows }, generated),
+      ]).then((steps) => ({ rows, steps: steps.flat() }));
+      this.#generatedPlans.set(rows, plan);
+    }
+    return plan;
+  }
+
+  #copyWithin(buffer: GPUBuffer, fromWord: number, toWord: number, words: number): void {
+    const { device } = this.#device;
+    const between = this.#device.createBuffer('copy', words * 4, COPY_DST | COPY_SRC);
+    const encoder = device.createCommandEncoder();
+    encoder.copyBufferToBuffer(buffer, fromWord * 4, between, 0, words * 4);
+    encoder.copyBufferToBuffer(between, 0, buffer, toWord * 4, words * 4);
+    device.queue.submit([encoder.finish()]);
+    between.destroy();
+  }
+
+  #state(slot: Slot): SlotState {
+    const state = this.#slots[slot];
+    if (!state?.open) throw new LapisError('internal', `Slot ${slot} is not open.`);
+    return state;
+  }
+
+  #checkToken(token: number): void {
+    if (!Number.isInteger(token) || token < 0 || token >= this.config.vocabularySize) {
+      throw new LapisError('bad-request', `Token ${token} is outside the vocabulary of ${this.config.vocabularySize}.`);
+    }
+  }
+}

@@ -1,0 +1,149 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { expectClose, openTestDevice, randomSource } from '../../../../tests/gpu/test-device.ts';
+import { dequantize, quantize } from '../../../model/codecs/registry.ts';
+import { TENSOR_TYPES, type TensorType } from '../../../model/tensor.ts';
+import { COPY_DST, COPY_SRC, type GpuDevice, STORAGE, UNIFORM } from '../../device.ts';
+import { linear, type RowClass } from '../../linear.ts';
+import { encodePlan } from '../../plan-step.ts';
+import { createWeightMatrix, WeightUploader } from '../weights/weights.ts';
+import { linearReference } from './reference.ts';
+
+/** ms; SwiftShader takes seconds for each matmul pipeline, and the machine may be busy. */
+const COMPILE_TIMEOUT = 240_000;
+
+const TYPES = Object.keys(TENSOR_TYPES) as TensorType[];
+
+/** Prompt rows of each type, one of them gated, at a width of its own: a matmul pipeline is dear to compile on a CPU. */
+const PROMPT_COLUMNS: Record<TensorType, number> = {
+  F32: 32,
+  F16: 96,
+  BF16: 640,
+  Q4_0: 1152,
+  Q5_0: 640,
+  Q8_0: 2304,
+  Q4_K: 256,
+  Q6_K: 512,
+};
+
+/** The type whose prompt rows are tested as gelu of the upper half times the lower half. */
+const GATED = 'Q5_0';
+
+/** f32 sums of n terms are off by about 2⁻²⁴·√n. */
+function tolerance(columns: number): number {
+  return Math.max(1e-6, 1.2e-7 * Math.sqrt(columns));
+}
+
+const SETTINGS = [
+  { setting: 'naive', options: { naive: true }, prompts: true },
+  { setting: 'tuned, with subgroups', options: { naive: false }, prompts: true },
+  // The kernel for prompt rows uses no subgroups, so it is the same one here.
+  { setting: 'tuned, without subgroups', options: { naive: false, withoutSubgroups: true }, prompts: false },
+];
+
+describe.each(SETTINGS)('matrix products, $setting', ({ options, prompts }) => {
+  let device: GpuDevice;
+  let close: () => void;
+
+  beforeAll(async () => ({ device, close } = await openTestDevice(options)));
+  afterAll(() => close());
+
+  /** Runs W·x for a class of rows; weights are random, quantized, uploaded in two chunks that do not end on a row. */
+  async function run(
+    type: TensorType,
+    outputs: number,
+    columns: number,
+    inputRows: number,
+    rowClass: RowClass,
+    gated = false,
+    seed = 1,
+  ) {
+    const random = randomSource(seed);
+    const weightRows = gated ? outputs * 2 : outputs;
+    const stored = quantize(type, random.normals(weightRows * columns));
+    const x = random.normals(inputRows * columns);
+    const matrix = createWeightMatrix(device, 'test', type, weightRows, columns);
+    const uploader = await WeightUploader.create(device, [type]);
+    const { blockBytes } = TENSOR_TYPES[type];
+    // An even number of blocks, so that the second chunk begins on a multiple of four bytes.
+    const cut = Math.floor(stored.byteLength / blockBytes / 6) * 2 * blockBytes;
+    await uploader.upload(matrix, 0, 0, stored.slice(0, cut));
+    await uploader.upload(matrix, 0, cut, stored.slice(cut));
+    const batch = device.createBuffer('batch', 16, UNIFORM | COPY_DST);
+    device.device.queue.writeBuffer(batch, 0, new Uint32Array([inputRows, 0, 0, 0]));
+    const input = device.createBuffer('x', 8 * columns * 4 + x.byteLength, STORAGE | COPY_DST);
+    device.device.queue.writeBuffer(input, 0, x);
+    const output = device.createBuffer('y', inputRows * outputs * 4, STORAGE | COPY_SRC);
+    const steps = await linear(device, rowClass, { matrix, batch, input, output, outputStride: outputs, gated });
+    const encoder = device.device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    encodePlan(pass, steps, { rows: inputRows, positions: 1 });
+    pass.end();
+    device.device.queue.submit([encoder.finish()]);
+    const y = new Float32Array(await device.read(output, inputRows * outputs * 4));
+    return { y, expected: () => linearReference(dequantize(type, stored), x, columns, { gated }) };
+  }
+
+  test.each(TYPES)('%s: a generated row', async (type) => {
+    const { y, expected } = await run(type, 37, 768, 1, { kind: 'generated', rows: 1 });
+    expectClose(y, expected(), tolerance(768));
+  });
+
+  test.each([
+    [32, 'Q8_0'],
+    [96, 'Q5_0'],
+    [640, 'BF16'],
+    [1152, 'Q4_0'],
+    [6912, 'Q8_0'],
+  ] as const)('generated rows of %i in %s', async (columns, type) => {
+    const { y, expected } = await run(type, 33, columns, 3, { kind: 'generated', rows: 4 });
+    expectClose(y, expected(), tolerance(columns));
+  });
+
+  test('gated generated rows: gelu of the upper half times the lower half', async () => {
+    const { y, expected } = await run('Q5_0', 70, 96, 2, { kind: 'generated', rows: 2 }, true);
+    expectClose(y, expected(), 2e-6);
+  });
+
+  test.each([false, true])("a generated row's bits do not depend on the rows beside it (gated: %s)", async (gated) => {
+    const alone = await run('Q6_K', 40, 256, 1, { kind: 'generated', rows: 1 }, gated);
+    for (const rows of [2, 4, 8]) {
+      const together = await run('Q6_K', 40, 256, rows, { kind: 'generated', rows }, gated);
+      expect(together.y.slice(0, 40)).toEqual(alone.y);
+    }
+  });
+
+  if (!prompts) return;
+
+  test.each(TYPES)(
+    '%s: prompt rows',
+    async (type) => {
+      const columns = PROMPT_COLUMNS[type];
+      const { y, expected } = await run(type, 130, columns, 65, { kind: 'prompt' }, type === GATED);
+      expectClose(y, expected(), tolerance(columns));
+    },
+    COMPILE_TIMEOUT,
+  );
+
+  test.each([false, true])(
+    'prompt rows of a matrix with many rows, whose tiles are wide (gated: %s)',
+    async (gated) => {
+      const outputs = gated ? 2070 : 4130;
+      const { y, expected } = await run('Q8_0', outputs, 32, 65, { kind: 'prompt' }, gated);
+      expectClose(y, expected(), tolerance(32));
+    },
+    COMPILE_TIMEOUT,
+  );
+
+  test(
+    "a prompt row's bits do not depend on the rows beside it",
+    async () => {
+      for (const type of ['Q6_K', GATED] as const) {
+        const [columns, gated] = [PROMPT_COLUMNS[type], type === GATED];
+        const few = await run(type, 40, columns, 1, { kind: 'prompt' }, gated);
+        const many = await run(type, 40, columns, 65, { kind: 'prompt' }, gated);
+        expect(many.y.slice(0, 40)).toEqual(few.y);
+      }
+    },
+    COMPILE_TIMEOUT,
+  );
+});

@@ -1,0 +1,12 @@
+// F16 as stored: 16 elements are 8 × u32.
+@group(1) @binding(0) var<storage, read> elements: array<vec4<u32>>;
+
+fn quad(low: u32, high: u32) -> vec4<f32> {
+  return vec4<f32>(unpack2x16float(low), unpack2x16float(high));
+}
+
+fn load16(index: u32) -> array<vec4<f32>, 4> {
+  let a = elements[index * 2u];
+  let b = elements[index * 2u + 1u];
+  return array<vec4<f32>, 4>(quad(a.x, a.y), quad(a.z, a.w), quad(b.x, b.y), quad(b.z, b.w));
+}

@@ -1,0 +1,16 @@
+// Q4_0: x = d · (q − 8), blocks of 32. Repacked: 4-bit quants in order of element, scales as packed halves.
+@group(1) @binding(0) var<storage, read> quants: array<vec2<u32>>;
+@group(1) @binding(1) var<storage, read> scales: array<u32>;
+
+fn load16(index: u32) -> array<vec4<f32>, 4> {
+  let block = index >> 1u;
+  let d = half_of(scales[block >> 1u], block);
+  let q = quants[index];
+  let eight = vec4<f32>(8.0);
+  return array<vec4<f32>, 4>(
+    d * (vec4<f32>(low_nibbles(q.x)) - eight),
+    d * (vec4<f32>(high_nibbles(q.x)) - eight),
+    d * (vec4<f32>(low_nibbles(q.y)) - eight),
+    d * (vec4<f32>(high_nibbles(q.y)) - eight),
+  );
+}

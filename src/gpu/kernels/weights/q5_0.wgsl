@@ -1,0 +1,22 @@
+// Q5_0: x = d · (q − 16), blocks of 32. Repacked: low 4 bits in order of element, fifth bits as one word a block, scales as packed halves.
+@group(1) @binding(0) var<storage, read> quants: array<vec2<u32>>;
+@group(1) @binding(1) var<storage, read> fifth_bits: array<u32>;
+@group(1) @binding(2) var<storage, read> scales: array<u32>;
+
+fn fifth(bits: u32) -> vec4<u32> {
+  return ((vec4<u32>(bits) >> vec4<u32>(0u, 1u, 2u, 3u)) & vec4<u32>(1u)) << vec4<u32>(4u);
+}
+
+fn load16(index: u32) -> array<vec4<f32>, 4> {
+  let block = index >> 1u;
+  let d = half_of(scales[block >> 1u], block);
+  let q = quants[index];
+  let bits = fifth_bits[block] >> ((index & 1u) << 4u);
+  let sixteen = vec4<f32>(16.0);
+  return array<vec4<f32>, 4>(
+    d * (vec4<f32>(low_nibbles(q.x) | fifth(bits)) - sixteen),
+    d * (vec4<f32>(high_nibbles(q.x) | fifth(bits >> 4u)) - sixteen),
+    d * (vec4<f32>(low_nibbles(q.y) | fifth(bits >> 8u)) - sixteen),
+    d * (vec4<f32>(high_nibbles(q.y) | fifth(bits >> 12u)) - sixteen),
+  );
+}

@@ -1,0 +1,17 @@
+import { expect, test } from 'vitest';
+import { openTestDevice } from '../../tests/gpu/test-device.ts';
+import { chooseKernels } from './known-answer.ts';
+
+test('right kernels stay, wrong ones give way to the naive ones, with a sentence', async () => {
+  const { device, close } = await openTestDevice({ naive: false });
+  try {
+    expect(await chooseKernels(device)).toBeUndefined();
+    expect(device.features.naive).toBe(false);
+
+    device.read = async (_, bytes) => new ArrayBuffer(bytes);
+    expect(await chooseKernels(device)).toMatch(/failed their known-answer test \(prompt rows: 0 instead of -?\d+\)/);
+    expect(device.features.naive).toBe(true);
+  } finally {
+    close();
+  }
+});

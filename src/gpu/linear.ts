@@ -1,0 +1,163 @@
+import { COPY_DST, type GpuDevice, UNIFORM } from './device.ts';
+import { Kernel } from './kernel.ts';
+import gelu from './kernels/gelu/gelu.wgsl?raw';
+import { madd } from './kernels/madd/madd.ts';
+import matmul from './kernels/matmul/matmul.wgsl?raw';
+import matvec from './kernels/matvec/matvec.wgsl?raw';
+import naive from './kernels/matvec/naive.wgsl?raw';
+import operandsText from './kernels/matvec/operands.wgsl?raw';
+import sumSubgroups from './kernels/matvec/sum_subgroups.wgsl?raw';
+import sumWorkgroup from './kernels/matvec/sum_workgroup.wgsl?raw';
+import { type WeightMatrix, type WeightPart, weightBindings, weightText } from './kernels/weights/weights.ts';
+import type { PlanStep } from './plan-step.ts';
+import rowsText from './rows.wgsl?raw';
+
+/** Many prompt rows, or the few rows of generated tokens. */
+export type RowClass = { kind: 'prompt' } | { kind: 'generated'; rows: number };
+
+export interface LinearOperands {
+  matrix: WeightMatrix;
+  batch: GPUBuffer;
+  /** [rows][matrix.columns] f32. */
+  input: GPUBuffer;
+  /** [rows][outputStride] f32. */
+  output: GPUBuffer;
+  /** Default 0. */
+  outputOffset?: number;
+  outputStride: number;
+  /** gelu(upper half · x) × (lower half · x): half as many outputs as rows. */
+  gated?: boolean;
+  /** Rows of the input begin at the batch's head row. */
+  fromHeadRow?: boolean;
+}
+
+/** Whether a matrix can be used with `gated`: gate and up of one output must stand in one part. */
+export function canGate(matrix: WeightMatrix): boolean {
+  return matrix.parts.length === 1;
+}
+
+/** y = W·x for a class of rows, one step for each part of W. */
+export async function linear(device: GpuDevice, rowClass: RowClass, operands: LinearOperands): Promise<PlanStep[]> {
+  const { parts } = operands.matrix;
+  // A CPU adapter gains nothing from shuffles or from tiles in workgroup memory.
+  if (device.features.naive) return Promise.all(parts.map((part) => naiveStep(device, operands, part)));
+  if (rowClass.kind === 'prompt') return Promise.all(parts.map((part) => matmulStep(device, operands, part)));
+  return Promise.all(parts.map((part) => matvecStep(device, rowClass.rows, operands, part)));
+}
+
+async function naiveStep(device: GpuDevice, operands: LinearOperands, part: WeightPart): Promise<PlanStep> {
+  const { matrix, gated } = operands;
+  const outputs = gated ? part.rows / 2 : part.rows;
+  const kernel = await Kernel.compile(device, {
+    label: `naive matvec ${matrix.type}`,
+    constants: { COLUMNS: matrix.columns, HALVES: gated ? 2 : 1, FROM_HEAD_ROW: operands.fromHeadRow ? 1 : 0 },
+    parts: [rowsText, operandsText, madd(device), weightText(matrix.type), gelu, naive],
+  });
+  return matvecPlanStep(device, kernel, operands, part, outputs, { perGroup: 64, rowsAtOnce: 4 });
+}
+
+async function matmulStep(device: GpuDevice, operands: LinearOperands, part: WeightPart): Promise<PlanStep> {
+  const { matrix, gated } = operands;
+  const outputs = gated ? part.rows / 2 : part.rows;
+  const tile = matmulTile(part.rows);
+  const kernel = await Kernel.compile(device, {
+    label: `matmul ${matrix.type}`,
+    constants: { COLUMNS: matrix.columns, HALVES: gated ? 2 : 1, TILE_N: tile },
+    parts: [rowsText, operandsText, madd(device), weightText(matrix.type), gelu, matmul],
+  });
+  const tiles = Math.ceil(part.rows / tile);
+  const dispatch = kernel.bind(bindings(device, operands, part, outputs), [tiles], `matmul ${matrix.label}`);
+  return { dispatch, size: ({ rows }) => [tiles, Math.ceil(rows / 64), 1] };
+}
+
+/** Weight rows of a matmul tile: few where a matrix has few rows, since wide tiles would leave most of a large GPU idle. */
+function matmulTile(weightRows: number): number {
+  return weightRows <= 4096 ? 32 : 128;
+}
+
+async function matvecStep(
+  device: GpuDevice,
+  rowsAtOnce: number,
+  operands: LinearOperands,
+  part: WeightPart,
+): Promise<PlanStep> {
+  const { matrix, gated } = operands;
+  const outputs = gated ? part.rows / 2 : part.rows;
+  const geometry = matvecGeometry(device.features.shuffleWidth, matrix.columns, outputs, rowsAtOnce);
+  const subgroups = device.features.shuffleWidth > 1;
+  const kernel = await Kernel.compile(device, {
+    label: `matvec ${matrix.type}`,
+    constants: {
+      COLUMNS: matrix.columns,
+      HALVES: gated ? 2 : 1,
+      ROWS: rowsAtOnce,
+      FROM_HEAD_ROW: operands.fromHeadRow ? 1 : 0,
+      WORKGROUP: geometry.workgroup,
+      LANES: geometry.lanes,
+      OUTPUTS: geometry.outputs,
+    },
+    parts: [
+      rowsText,
+      operandsText,
+      madd(device),
+      weightText(matrix.type),
+      gelu,
+      subgroups ? sumSubgroups : sumWorkgroup,
+      matvec,
+    ],
+    subgroups,
+  });
+  const perGroup = (geometry.workgroup / geometry.lanes) * geometry.outputs;
+  return matvecPlanStep(device, kernel, operands, part, outputs, { perGroup, rowsAtOnce });
+}
+
+/** Binds a kernel of matvec's shape: outputs over x and y, blocks of rows over z. */
+function matvecPlanStep(
+  device: GpuDevice,
+  kernel: Kernel,
+  operands: LinearOperands,
+  part: WeightPart,
+  outputs: number,
+  { perGroup, rowsAtOnce }: { perGroup: number; rowsAtOnce: number },
+): PlanStep {
+  const groups = Math.ceil(outputs / perGroup);
+  // A dispatch dimension ends at 65,535: the kernel folds y into x.
+  const width = Math.min(groups, 32768);
+  const height = Math.ceil(groups / width);
+  const label = `matvec ${operands.matrix.label}`;
+  const dispatch = kernel.bind(bindings(device, operands, part, outputs), [width, height], label);
+  return { dispatch, size: ({ rows }) => [width, height, Math.ceil(rows / rowsAtOnce)] };
+}
+
+function bindings(device: GpuDevice, operands: LinearOperands, part: WeightPart, outputs: number) {
+  const { batch, input, output, outputOffset = 0, outputStride } = operands;
+  const params = device.createBuffer('linear params', 16, UNIFORM | COPY_DST);
+  const words = new Uint32Array([outputs, outputOffset + part.firstRow, outputStride, 0]);
+  device.device.queue.writeBuffer(params, 0, words);
+  return [[batch, params, input, output], weightBindings(part)];
+}
+
+/** How matvec spreads over invocations. */
+export interface MatvecGeometry {
+  workgroup: number;
+  /** Invocations that share one output. */
+  lanes: number;
+  /** Outputs of a team. */
+  outputs: number;
+}
+
+/**
+ * Picks the number of lanes that wastes the fewest in the last step over a row's groups of 16, the larger of equals (a wider team
+ * reads longer runs). Without subgroups the width is free.
+ */
+export function matvecGeometry(shuffleWidth: number, columns: number, outputs: number, rows: number): MatvecGeometry {
+  const widest = shuffleWidth > 1 ? shuffleWidth : 32;
+  const groups = columns / 16;
+  let lanes = 1;
+  let best = 0;
+  for (let width = 4; width <= Math.min(32, widest); width *= 2) {
+    const used = groups / (Math.ceil(groups / width) * width);
+    if (used >= best) [lanes, best] = [width, used];
+  }
+  return { workgroup: 64, lanes, outputs: outputs >= 65536 && rows <= 2 ? 2 : 1 };
+}

@@ -1,0 +1,62 @@
+import { expect } from 'vitest';
+import { GpuDevice, type GpuDeviceOptions } from '../../src/gpu/device.ts';
+import { type Dispatch, encode } from '../../src/gpu/kernel.ts';
+import { openNodeGpu } from '../../tools/gpu-in-node.ts';
+
+/** A device for a test file; close it in afterAll. Prints the adapter, so that a log says what was tested. */
+export async function openTestDevice(options: GpuDeviceOptions = {}) {
+  const { gpu, close } = await openNodeGpu();
+  const device = await GpuDevice.open(gpu, options);
+  return {
+    device,
+    close() {
+      device.destroy();
+      close();
+    },
+  };
+}
+
+/** Runs dispatches once and reads a buffer back as f32. */
+export async function runAndRead(device: GpuDevice, dispatches: Dispatch[], buffer: GPUBuffer, count: number) {
+  const encoder = device.device.createCommandEncoder();
+  const pass = encoder.beginComputePass();
+  encode(pass, dispatches);
+  pass.end();
+  device.device.queue.submit([encoder.finish()]);
+  return new Float32Array(await device.read(buffer, count * 4));
+}
+
+/** ‖actual − expected‖ / ‖expected‖, NaN if any element is. */
+export function relativeL2(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  let difference = 0;
+  let norm = 0;
+  for (let i = 0; i < expected.length; i++) {
+    difference += (actual[i]! - expected[i]!) ** 2;
+    norm += expected[i]! ** 2;
+  }
+  return Math.sqrt(difference / norm);
+}
+
+export function expectClose(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number): void {
+  expect(actual.length).toBe(expected.length);
+  expect(relativeL2(actual, expected)).toBeLessThan(tolerance);
+}
+
+/** Seeded random numbers (mulberry32), so that a failure can be had again. */
+export function randomSource(seed: number) {
+  let state = seed >>> 0;
+  const uniform = () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+  const normal = () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
+  return {
+    uniform,
+    normal,
+    normals: (count: number, scale = 1) => Float32Array.from({ length: count }, () => scale * normal()),
+    bytes: (count: number) => Uint8Array.from({ length: count }, () => Math.floor(uniform() * 256)),
+  };
+}
