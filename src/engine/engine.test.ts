@@ -1,0 +1,438 @@
+import { describe, expect, test } from 'vitest';
+import { smallVocabulary } from '../model/testing/small-vocabulary.ts';
+import { createTokenizer } from '../model/tokenizer.ts';
+import { LapisError } from '../protocol/errors.ts';
+import type { GenerateEvent, GenerateRequest } from '../protocol/generation.ts';
+import { createEngine, type EngineOptions } from './engine.ts';
+import { FakeModel, type FakeModelOptions } from './testing/fake-model.ts';
+
+const tokenizer = createTokenizer(smallVocabulary([...'abcdefghijklmnopqrstuvwxyz:?▁']));
+const EOS = 1;
+const COLON = tokenizer.encode(':')[0];
+const [START_OF_TURN] = tokenizer.encode('<start_of_turn>', { special: true });
+const TURN_HEAD = tokenizer.encode('model\n');
+
+type EndEvent = Extract<GenerateEvent, { type: 'end' }>;
+
+/** After the prompt's last colon, or after its opened turn, the model says these ids, then eos, then rubbish. */
+function says(ids: number[]): FakeModelOptions['next'] {
+  return (tokens) => {
+    const turn = tokens.lastIndexOf(START_OF_TURN);
+    const said = tokens.length - (turn < 0 ? tokens.lastIndexOf(COLON) + 1 : turn + 1 + TURN_HEAD.length);
+    return said === ids.length ? EOS : (ids[said] ?? tokenizer.encode('q')[0]);
+  };
+}
+
+/** A letter that depends on every token before it and on the seed: wrong KV gives another text. */
+const babble: FakeModelOptions['next'] = (tokens, { seed = 0 }) => {
+  let hash = 2166136261 ^ seed;
+  for (const token of tokens) hash = Math.imul(hash ^ token, 16777619) >>> 0;
+  hash = (hash ^ (hash >>> 15)) >>> 0;
+  return hash % 40 === 0 ? EOS : tokenizer.encode('abcdefghijklmnopqrstuvwxyz'[hash % 26])[0];
+};
+
+function start(model: FakeModelOptions, engine: Partial<EngineOptions> = {}) {
+  const fake = new FakeModel(model);
+  return { model: fake, engine: createEngine({ model: fake, tokenizer, ...engine }) };
+}
+
+const completion = (text: string, rest: Partial<GenerateRequest> = {}): GenerateRequest => ({
+  prompt: { kind: 'completion', text },
+  ...rest,
+});
+
+async function collect(events: AsyncIterable<GenerateEvent>): Promise<GenerateEvent[]> {
+  const all: GenerateEvent[] = [];
+  for await (const event of events) all.push(event);
+  return all;
+}
+
+/** All events must be in order and consistent, and the last one an end. */
+async function end(events: AsyncIterable<GenerateEvent>): Promise<EndEvent> {
+  const all = await collect(events);
+  expect(all[0].type).toBe('start');
+  const last = all.at(-1)!;
+  if (last.type !== 'end') throw new Error(`The last event is ${JSON.stringify(last)}.`);
+  const texts = all.filter((event) => event.type === 'text');
+  expect(all.filter(({ type }) => type === 'end' || type === 'error')).toHaveLength(1);
+  expect(texts.map(({ text }) => text).join('')).toBe(last.text);
+  expect(texts.flatMap(({ tokens }) => tokens)).toEqual(last.tokens);
+  return last;
+}
+
+const settle = () => new Promise((resolve) => setTimeout(resolve, 20));
+
+describe('one generation', () => {
+  test('streams the text up to a stop token', async () => {
+    const { engine, model } = start({ next: says(tokenizer.encode('hello a')) }, { loadMs: 5 });
+    const events = await collect(engine.generate(completion('say:')));
+    expect(events[0]).toEqual({ type: 'start', promptTokens: [2, ...tokenizer.encode('say:')] });
+    const last = events.at(-1) as EndEvent;
+    expect(last).toMatchObject({
+      type: 'end',
+      finishReason: 'stop',
+      text: 'hello a',
+      tokens: [...tokenizer.encode('hello a'), EOS],
+    });
+    expect(last.timings.loadMs).toBe(5);
+    expect(last.timings.prefillMs).toBeGreaterThan(0);
+    expect(last.timings.firstTokenMs).toBeGreaterThanOrEqual(last.timings.prefillMs);
+    expect(last.timings.decodeTokensPerSecond).toBeGreaterThan(0);
+    await settle();
+    // The steps in flight when the stop was read wrote rubbish behind it, which is forgotten.
+    expect(model.position(0)).toBe(1 + 4 + tokenizer.encode('hello a').length + 1);
+  });
+
+  test('ends with the token limit and asks the model for no more', async () => {
+    const { engine, model } = start({ next: babble });
+    const last = await end(engine.generate(completion('x', { maxTokens: 5, sampling: { seed: 3 } })));
+    expect(last.finishReason).toBe('length');
+    expect(last.tokens).toHaveLength(5);
+    expect(model.steps).toHaveLength(4);
+  });
+
+  test('one token needs no step', async () => {
+    const { engine, model } = start({ next: says(tokenizer.encode('hello')) });
+    expect(await end(engine.generate(completion('a:', { maxTokens: 1 })))).toMatchObject({
+      finishReason: 'length',
+      text: 'h',
+    });
+    expect(model.steps).toHaveLength(0);
+  });
+
+  test.each([1, 2, 3, 8])('says the same with %i steps in flight', async (stepsInFlight) => {
+    const alone = start({ next: babble });
+    const expected = await end(alone.engine.generate(completion('same', { sampling: { seed: 11 } })));
+    const { engine } = start({ next: babble }, { stepsInFlight });
+    expect(await end(engine.generate(completion('same', { sampling: { seed: 11 } })))).toMatchObject({
+      text: expected.text,
+      tokens: expected.tokens,
+      finishReason: expected.finishReason,
+    });
+  });
+
+  test('has several steps in flight', async () => {
+    const { engine, model } = start({ next: says(tokenizer.encode('abcdefgh')) });
+    const answer = end(engine.generate(completion('a:')));
+    while (model.prefills.length === 0) await settle();
+    model.hold();
+    await settle();
+    expect(model.steps.length).toBeGreaterThanOrEqual(3);
+    model.release();
+    expect((await answer).text).toBe('abcdefgh');
+  });
+
+  test('holds back bytes of an unfinished character', async () => {
+    const bytes = tokenizer.encode('😀');
+    expect(bytes).toHaveLength(4);
+    const { engine } = start({ next: says([...bytes, ...tokenizer.encode('a')]) });
+    const events = await collect(engine.generate(completion(':')));
+    expect(events.flatMap((event) => (event.type === 'text' ? [event.text] : []))).toEqual(['😀', 'a', '']);
+    const cut = start({ next: says(bytes) });
+    expect(await end(cut.engine.generate(completion(':', { maxTokens: 3 })))).toMatchObject({
+      text: '',
+      finishReason: 'length',
+    });
+  });
+
+  test('ends at a stop string, which is not said', async () => {
+    const { engine } = start({ next: says(tokenizer.encode('abc def ghi')) });
+    expect(await end(engine.generate(completion(':', { stop: ['ef'] })))).toMatchObject({
+      text: 'abc d',
+      finishReason: 'stop',
+    });
+    expect(await end(engine.generate(completion(':', { stop: ['efx', 'ix'] })))).toMatchObject({ text: 'abc def ghi' });
+    expect(await end(engine.generate(completion(':', { stop: ['efx'], maxTokens: 7 })))).toMatchObject({
+      text: 'abc def',
+      finishReason: 'length',
+    });
+  });
+
+  test('reports log-probabilities with their tokens', async () => {
+    const { engine } = start({ next: says(tokenizer.encode('ab')) });
+    const events = await collect(engine.generate(completion(':', { sampling: { logProbabilities: 1 } })));
+    for (const event of events) {
+      if (event.type === 'text') expect(event.logProbabilities?.map(({ token }) => token)).toEqual(event.tokens);
+    }
+  });
+
+  test('reports the progress of a prompt of several chunks', async () => {
+    const { engine } = start({ next: says([]), chunk: 4 });
+    const events = await collect(engine.generate(completion('abcdefghi:')));
+    expect(events.filter(({ type }) => type === 'prefill')).toEqual([
+      { type: 'prefill', done: 4, total: 11 },
+      { type: 'prefill', done: 8, total: 11 },
+    ]);
+  });
+
+  test('asks a mask before every token and never steps ahead of it', async () => {
+    const { engine, model } = start({ next: (_, __, mask) => mask?.[0] ?? -1 });
+    const asked: number[][] = [];
+    const ids = tokenizer.encode('abc');
+    const mask = (generated: readonly number[]) => {
+      asked.push([...generated]);
+      return Uint32Array.of(ids[generated.length] ?? EOS);
+    };
+    expect(await end(engine.generate(completion('a'), { mask }))).toMatchObject({ text: 'abc', finishReason: 'stop' });
+    expect(asked).toEqual([[], ids.slice(0, 1), ids.slice(0, 2), ids]);
+    expect(model.steps).toHaveLength(3);
+  });
+
+  test('a mask that throws ends its own generation only', async () => {
+    const { engine } = start({ next: says(tokenizer.encode('abcdef')) });
+    const broken = collect(
+      engine.generate(completion('a:'), {
+        mask: (generated) => {
+          if (generated.length === 2) throw new LapisError('bad-request', 'The grammar has no way on.');
+          return new Uint32Array(9).fill(0xffff_ffff);
+        },
+      }),
+    );
+    const whole = end(engine.generate(completion('b:')));
+    expect((await broken).at(-1)).toEqual({
+      type: 'error',
+      error: { code: 'bad-request', message: 'The grammar has no way on.' },
+    });
+    expect((await whole).text).toBe('abcdef');
+  });
+});
+
+describe('requests that cannot be', () => {
+  test.each([
+    [completion('abc', { maxTokens: 0 }), 'bad-request', 'maxTokens must be a whole number of at least 1, not 0.'],
+    [completion('abc', { stop: [''] }), 'bad-request', 'A stop string must not be empty.'],
+    [completion('abc', { sampling: { temperature: -1 } }), 'bad-request', 'temperature is out of range: -1.'],
+    [completion('abc', { sampling: { topP: Number.NaN } }), 'bad-request', 'topP is out of range: NaN.'],
+    [completion('abc', { sampling: { topK: 1.5 } }), 'bad-request', 'topK is out of range: 1.5.'],
+    [completion('abc', { sampling: { seed: 2 ** 32 } }), 'bad-request', 'seed is out of range: 4294967296.'],
+    [{ prompt: { kind: 'chat', messages: [] } }, 'bad-request', 'A chat needs at least one user message.'],
+    [
+      completion('a'.repeat(40)),
+      'context-overflow',
+      'The prompt has 41 tokens, but the context holds 32 with the answer.',
+    ],
+    [
+      completion('a'.repeat(31)),
+      'context-overflow',
+      'The prompt has 32 tokens, but the context holds 32 with the answer.',
+    ],
+  ] as [GenerateRequest, string, string][])('end with one error before any work %#', async (request, code, message) => {
+    const { engine, model } = start({ next: babble, contextTokens: 32 });
+    expect(await collect(engine.generate(request))).toEqual([{ type: 'error', error: { code, message } }]);
+    expect(model.log).toEqual([]);
+  });
+
+  test('an answer ends with `length` where the context ends', async () => {
+    const { engine } = start({ next: () => COLON, contextTokens: 32 });
+    const last = await end(engine.generate(completion('a'.repeat(20), { maxTokens: 100 })));
+    expect(last).toMatchObject({ finishReason: 'length' });
+    expect(last.tokens).toHaveLength(11);
+  });
+});
+
+describe('several generations', () => {
+  const prompts = ['one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten', 'eleven', 'twelve'];
+  const request = (text: string, i: number) => completion(text, { sampling: { seed: i }, maxTokens: 60 });
+
+  async function alone(): Promise<string[]> {
+    const texts: string[] = [];
+    for (const [i, text] of prompts.entries()) {
+      texts.push((await end(start({ next: babble }).engine.generate(request(text, i)))).text);
+    }
+    return texts;
+  }
+
+  test.each([1, 3, 8, 12])('say together in %i slots what each says alone', async (slotCount) => {
+    const { engine, model } = start({ next: babble, slotCount });
+    const together = await Promise.all(prompts.map((text, i) => end(engine.generate(request(text, i)))));
+    expect(together.map(({ text }) => text)).toEqual(await alone());
+    const most = Math.max(...model.steps.map((slots) => slots.length));
+    expect(most).toBeLessThanOrEqual(Math.min(slotCount, 8));
+    if (slotCount > 1) expect(most).toBeGreaterThan(1);
+  });
+
+  test('say the same where a step that compiles is overtaken', async () => {
+    const { engine } = start({ next: babble, compileMs: 30 });
+    const together = await Promise.all(prompts.map((text, i) => end(engine.generate(request(text, i)))));
+    expect(together.map(({ text }) => text)).toEqual(await alone());
+  });
+
+  test('start in the order in which they came', async () => {
+    const { engine, model } = start({ next: babble, slotCount: 2 });
+    await Promise.all(prompts.map((text, i) => end(engine.generate(request(text, i)))));
+    expect(model.prefills.map((tokens) => tokenizer.decode(tokens).replace('<bos>', ''))).toEqual(prompts);
+  });
+
+  test('the next turn of a chat prefills only what is new', async () => {
+    const { engine, model } = start({ next: says(tokenizer.encode('hello a')) });
+    const first = { role: 'user', content: 'what is it in the sky:' } as const;
+    const answer = await end(engine.generate({ prompt: { kind: 'chat', messages: [first] } }));
+    await settle();
+    const messages = [first, { role: 'assistant', content: answer.text }, { role: 'user', content: 'and:' }] as const;
+    const second = await end(engine.generate({ prompt: { kind: 'chat', messages: [...messages] } }));
+    expect(model.openSlots).toBe(1);
+    const tail = tokenizer.decode(model.prefills[1]);
+    // The model ended with eos where the format has <end_of_turn>.
+    expect(tail).toBe('<end_of_turn>\n<start_of_turn>user\nand:<end_of_turn>\n<start_of_turn>model\n');
+    const fresh = start({ next: says(tokenizer.encode('hello a')) });
+    const again = await end(fresh.engine.generate({ prompt: { kind: 'chat', messages: [...messages] } }));
+    expect(again).toMatchObject({ text: second.text, tokens: second.tokens });
+  });
+
+  test('say the same with a reused prefix, whatever the model can rewind', async () => {
+    const text = 'the quick brown fox jumps over';
+    const expected = (await end(start({ next: babble }).engine.generate(request(text, 5)))).text;
+    for (const rewindReach of [0, 1, 5, 1000]) {
+      const { engine } = start({ next: babble, slotCount: 1, rewindReach });
+      await end(engine.generate(request(`${text} the lazy`, 9)));
+      expect((await end(engine.generate(request(text, 5)))).text).toBe(expected);
+      expect((await end(engine.generate(request(text, 5)))).text).toBe(expected);
+    }
+  });
+
+  test('more than can wait are refused', async () => {
+    const { engine, model } = start({ next: babble, slotCount: 1 });
+    model.hold();
+    const all = Array.from({ length: 70 }, (_, i) => collect(engine.generate(request('a', i))));
+    await settle();
+    model.release();
+    const refused = (await Promise.all(all)).filter((events) => events.at(-1)!.type === 'error');
+    expect(refused).toHaveLength(5);
+    expect(refused[0]).toMatchObject([{ type: 'start' }, { type: 'error', error: { code: 'busy' } }]);
+  });
+
+  test('a model whose slots are all taken by others is busy', async () => {
+    const { engine, model } = start({ next: babble, slotCount: 1 });
+    model.openSlot();
+    expect((await collect(engine.generate(completion('a')))).at(-1)).toMatchObject({ error: { code: 'busy' } });
+  });
+});
+
+describe('abort', () => {
+  const endless: FakeModelOptions['next'] = () => tokenizer.encode('a')[0];
+
+  test('before the start', async () => {
+    const { engine, model } = start({ next: endless });
+    const last = await end(engine.generate(completion('a'), { signal: AbortSignal.abort() }));
+    expect(last).toMatchObject({ finishReason: 'abort', text: '', tokens: [] });
+    expect(model.log).toEqual([]);
+  });
+
+  test('in the queue', async () => {
+    const { engine, model } = start({ next: endless, slotCount: 1 });
+    const first = end(engine.generate(completion('a', { maxTokens: 50 })));
+    const controller = new AbortController();
+    const second = end(engine.generate(completion('b'), { signal: controller.signal }));
+    controller.abort();
+    expect(await second).toMatchObject({ finishReason: 'abort', text: '' });
+    expect((await first).tokens).toHaveLength(50);
+    expect(model.prefills).toHaveLength(1);
+  });
+
+  test('in the prefill: ends at once, keeps the whole chunks, the next one goes on', async () => {
+    const { engine, model } = start({ next: babble, slotCount: 1, chunk: 4 });
+    const text = 'abcdefghijklmnopqrstuvwxyz';
+    const controller = new AbortController();
+    model.hold();
+    const aborted = end(engine.generate(completion(text), { signal: controller.signal }));
+    const next = end(engine.generate(completion(text, { maxTokens: 3 })));
+    await settle();
+    controller.abort();
+    expect(await aborted).toMatchObject({ finishReason: 'abort', text: '' });
+    model.release();
+    const expected = await end(start({ next: babble }).engine.generate(completion(text, { maxTokens: 3 })));
+    expect(await next).toMatchObject({ text: expected.text });
+    expect(model.prefills[1]).toHaveLength(27 - 4);
+  });
+
+  test('in the decode: ends at once with the text so far, and its slot serves the next', async () => {
+    const { engine, model } = start({ next: endless, slotCount: 1 });
+    const controller = new AbortController();
+    const seen: GenerateEvent[] = [];
+    for await (const event of engine.generate(completion('b', { maxTokens: 900 }), { signal: controller.signal })) {
+      seen.push(event);
+      if (seen.length === 10) {
+        model.hold();
+        controller.abort();
+      }
+    }
+    const last = seen.at(-1) as EndEvent;
+    expect(last).toMatchObject({ type: 'end', finishReason: 'abort' });
+    expect(last.text.length).toBeGreaterThanOrEqual(8);
+    expect(last.text).toBe('a'.repeat(last.tokens.length));
+    model.release();
+    await settle();
+    expect(model.position(0)).toBe(2 + last.tokens.length);
+    expect((await end(engine.generate(completion('c', { maxTokens: 2 })))).text).toBe('aa');
+  });
+
+  test('says what was held back for a stop string', async () => {
+    const { engine } = start({ next: endless });
+    const controller = new AbortController();
+    const seen: GenerateEvent[] = [];
+    for await (const event of engine.generate(completion('b', { stop: ['aaab'] }), { signal: controller.signal })) {
+      seen.push(event);
+      if (seen.length === 6) controller.abort();
+    }
+    const last = seen.at(-1) as EndEvent;
+    expect(last.text).toBe('a'.repeat(last.tokens.length));
+  });
+
+  test('by leaving the iteration', async () => {
+    const { engine, model } = start({ next: endless, slotCount: 1 });
+    for await (const event of engine.generate(completion('b', { maxTokens: 900 }))) {
+      if (event.type === 'text') break;
+    }
+    expect((await end(engine.generate(completion('c', { maxTokens: 2 })))).text).toBe('aa');
+    expect(model.steps.length).toBeLessThan(20);
+  });
+
+  test('after the end changes nothing', async () => {
+    const { engine } = start({ next: says(tokenizer.encode('ab')) });
+    const controller = new AbortController();
+    const events = engine.generate(completion(':'), { signal: controller.signal });
+    await settle();
+    await settle();
+    controller.abort();
+    expect(await end(events)).toMatchObject({ finishReason: 'stop', text: 'ab' });
+  });
+});
+
+describe('failures', () => {
+  test('a lost device ends every generation, and those to come, with an error', async () => {
+    const { engine, model } = start({ next: babble, slotCount: 1 });
+    model.hold();
+    const running = collect(engine.generate(completion('a')));
+    const waiting = collect(engine.generate(completion('b')));
+    await settle();
+    model.loseDevice('The GPU was reset.');
+    const lost = { type: 'error', error: { code: 'device-lost', message: 'The GPU was reset.' } };
+    expect((await running).at(-1)).toEqual(lost);
+    expect((await waiting).at(-1)).toEqual(lost);
+    expect((await collect(engine.generate(completion('c')))).at(-1)).toEqual(lost);
+    model.release();
+    await settle();
+    expect(model.prefills).toHaveLength(1);
+  });
+
+  test('an error of the model ends the generation once, with that error', async () => {
+    const { engine, model } = start({ next: () => COLON, slotCount: 1 });
+    const answers = [collect(engine.generate(completion('a', { maxTokens: 500 })))];
+    while (model.steps.length < 2) await settle();
+    model.fail(new LapisError('internal', 'A kernel failed.'));
+    answers.push(collect(engine.generate(completion('b'))));
+    for (const events of await Promise.all(answers)) {
+      expect(events.filter(({ type }) => type === 'end' || type === 'error')).toEqual([
+        { type: 'error', error: { code: 'internal', message: 'A kernel failed.' } },
+      ]);
+    }
+    await settle();
+    expect(model.openSlots).toBe(0);
+  });
+
+  test('a sampled id without a piece is an error', async () => {
+    const { engine } = start({ next: (tokens) => (tokens.length < 5 ? COLON : 99_999) });
+    const events = await collect(engine.generate(completion('a')));
+    expect(events.at(-1)).toMatchObject({ type: 'error', error: { message: expect.stringContaining('99999') } });
+  });
+});

@@ -1,0 +1,193 @@
+import type { LoadedModel, SampledToken } from '../gpu/contract.ts';
+import { LapisError } from '../protocol/errors.ts';
+import type { Generation } from './generation.ts';
+import { SlotCache, type SlotLease } from './slot-cache.ts';
+
+/** `LoadedModel.step` takes no more. */
+const MAX_TOGETHER = 8;
+const MAX_WAITING = 64;
+
+/** A generation that has a slot. */
+interface Running {
+  generation: Generation;
+  lease: SlotLease;
+  /** Tokens asked of the model: the prefill's one and one a step. */
+  asked: number;
+  /** Calls to the model that have not come back; the slot is given back only after them. */
+  inFlight: number;
+  /** The state of the slot is not known after a call that failed. */
+  broken: boolean;
+  decoding: boolean;
+}
+
+/**
+ * Continuous batching, first come, first served: generations join and leave the steps that all running ones share. Several steps are
+ * in flight, so an end is seen late; the tokens that came after it are ignored and their KV is forgotten.
+ */
+export class Scheduler {
+  readonly #model: LoadedModel;
+  readonly #slots: SlotCache;
+  readonly #stepsInFlight: number;
+  readonly #waiting: Generation[] = [];
+  readonly #running = new Set<Running>();
+  #admitting = false;
+  #steps = 0;
+  #lost: LapisError | undefined;
+
+  constructor(model: LoadedModel, stepsInFlight: number) {
+    this.#model = model;
+    this.#slots = new SlotCache(model);
+    this.#stepsInFlight = stepsInFlight;
+    void model.lost.then((sentence) => this.#lose(sentence));
+  }
+
+  add(generation: Generation): void {
+    const refusal =
+      this.#waiting.length >= MAX_WAITING
+        ? new LapisError('busy', `${MAX_WAITING} requests are waiting already.`)
+        : this.#lost;
+    if (refusal) {
+      generation.fail(refusal);
+      return;
+    }
+    this.#waiting.push(generation);
+    generation.onDone = () => {
+      const at = this.#waiting.indexOf(generation);
+      if (at >= 0) this.#waiting.splice(at, 1);
+      for (const running of this.#running) if (running.generation === generation) this.#leave(running);
+    };
+    void this.#admit();
+  }
+
+  /** Prefills one prompt after the other, beside the steps of those that run already. */
+  async #admit(): Promise<void> {
+    if (this.#admitting) return;
+    this.#admitting = true;
+    try {
+      while (this.#waiting.length > 0 && this.#running.size < MAX_TOGETHER && !this.#lost) {
+        const generation = this.#waiting[0];
+        let lease: SlotLease | undefined;
+        try {
+          lease = this.#slots.acquire(generation.request.prompt);
+          if (lease === undefined && this.#running.size > 0) return;
+          if (lease === undefined) throw new LapisError('busy', 'All places of the model are taken.');
+        } catch (error) {
+          generation.fail(LapisError.from(error));
+          continue;
+        }
+        this.#waiting.shift();
+        const running: Running = { generation, lease, asked: 1, inFlight: 1, broken: false, decoding: false };
+        this.#running.add(running);
+        await this.#prefill(running);
+      }
+    } finally {
+      this.#admitting = false;
+    }
+  }
+
+  async #prefill(running: Running): Promise<void> {
+    const { generation, lease } = running;
+    const { prompt, sampling } = generation.request;
+    const start = performance.now();
+    try {
+      this.#model.setSampler(lease.slot, sampling, generation.mask?.([]));
+      const sampled = await this.#model.prefill(lease.slot, prompt.slice(lease.reused), {
+        signal: generation.ended,
+        onProgress: (done) => generation.prefillProgress(lease.reused + done),
+      });
+      generation.prefilled(performance.now() - start);
+      running.decoding = true;
+      generation.accept(sampled);
+    } catch (error) {
+      // Ended while it was prefilling: the slot stands after a whole chunk. Anything else leaves it in an unknown state.
+      running.broken = !generation.done;
+      generation.fail(LapisError.from(error));
+    }
+    running.inFlight--;
+    this.#leave(running);
+    this.#submitSteps();
+  }
+
+  #submitSteps(): void {
+    while (this.#steps < this.#stepsInFlight) {
+      const batch = this.#nextBatch();
+      if (batch.length === 0) return;
+      void this.#step(batch);
+    }
+  }
+
+  #nextBatch(): Running[] {
+    if (this.#lost) return [];
+    return [...this.#running].filter((running) => {
+      const { generation, asked, inFlight, decoding } = running;
+      if (!decoding || generation.done || asked >= generation.request.maxTokens) return false;
+      return inFlight < (generation.mask ? 1 : this.#stepsInFlight) && this.#setMask(running);
+    });
+  }
+
+  /** False when the caller's mask failed, which ends that generation only. */
+  #setMask({ generation, lease }: Running): boolean {
+    if (generation.mask === undefined) return true;
+    try {
+      this.#model.setSampler(lease.slot, generation.request.sampling, generation.mask(generation.tokens));
+      return true;
+    } catch (error) {
+      generation.fail(LapisError.from(error));
+      return false;
+    }
+  }
+
+  /**
+   * One step, read as soon as it comes back: the order in which the GPU worked, whereas a step that first had to compile may have
+   * been overtaken by a later call.
+   */
+  async #step(batch: Running[]): Promise<void> {
+    this.#steps++;
+    for (const running of batch) {
+      running.asked++;
+      running.inFlight++;
+    }
+    let result: SampledToken[] | LapisError;
+    try {
+      result = await this.#model.step(batch.map(({ lease }) => lease.slot));
+    } catch (error) {
+      result = LapisError.from(error);
+    }
+    this.#steps--;
+    batch.forEach((running, i) => {
+      running.inFlight--;
+      if (result instanceof LapisError) {
+        running.broken = true;
+        running.generation.fail(result);
+      } else {
+        running.generation.accept(result[i]);
+      }
+      this.#leave(running);
+    });
+    this.#submitSteps();
+  }
+
+  /** Gives the slot of a generation that has ended back, once nothing of it is in flight, and lets the next in. */
+  #leave(running: Running): void {
+    const { generation, lease, inFlight, broken, decoding, asked } = running;
+    if (!generation.done || inFlight > 0 || this.#lost || !this.#running.delete(running)) return;
+    const { prompt } = generation.request;
+    if (broken) {
+      this.#slots.discard(lease);
+    } else if (decoding) {
+      // A sampled token's KV stands in the slot once a step was fed with it.
+      const known = generation.tokens.slice(0, asked - 1);
+      this.#slots.release(lease, [...prompt, ...known]);
+    } else {
+      this.#slots.release(lease, prompt.slice(0, this.#model.position(lease.slot)));
+    }
+    void this.#admit();
+  }
+
+  #lose(sentence: string): void {
+    this.#lost = new LapisError('device-lost', sentence);
+    const generations = [...this.#waiting, ...[...this.#running].map(({ generation }) => generation)];
+    this.#running.clear();
+    for (const generation of generations) generation.fail(this.#lost);
+  }
+}
