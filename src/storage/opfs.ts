@@ -1,0 +1,117 @@
+import { LapisError } from '../protocol/errors.ts';
+import type { FileStore } from './file-store.ts';
+
+/** TypeScript's DOM library leaves out what exists in workers only. */
+interface SyncAccessHandle {
+  getSize(): number;
+  read(buffer: Uint8Array, options: { at: number }): number;
+  write(buffer: Uint8Array, options: { at: number }): number;
+  truncate(size: number): void;
+  flush(): void;
+  close(): void;
+}
+
+interface WorkerFileHandle extends FileSystemFileHandle {
+  createSyncAccessHandle(options?: { mode: 'readwrite' | 'read-only' }): Promise<SyncAccessHandle>;
+  /** Renames, taking the place of a file of that name. */
+  move(name: string): Promise<void>;
+}
+
+/** One write call of a sync handle; larger ones would need as large a copy in the browser process. */
+const WRITE_PIECE = 8 * 1024 * 1024;
+
+/** Ends the name of a file that is being written. */
+const PARTIAL = '.partial';
+
+/** The origin private file system below `root`. Works in a dedicated worker only, since it uses sync handles. */
+export async function openOpfs(root = 'models'): Promise<FileStore> {
+  const top = await (await navigator.storage.getDirectory()).getDirectoryHandle(root, { create: true });
+
+  const directory = (name: string): Promise<FileSystemDirectoryHandle | undefined> =>
+    orUndefined(top.getDirectoryHandle(name));
+
+  const file = async (directoryName: string, name: string): Promise<WorkerFileHandle | undefined> => {
+    const parent = await directory(directoryName);
+    return parent && ((await orUndefined(parent.getFileHandle(name))) as WorkerFileHandle | undefined);
+  };
+
+  return {
+    async directories() {
+      const names: string[] = [];
+      for await (const [name, handle] of top.entries()) if (handle.kind === 'directory') names.push(name);
+      return names;
+    },
+    async files(directoryName) {
+      const found: { name: string; bytes: number }[] = [];
+      const parent = await directory(directoryName);
+      if (!parent) return found;
+      for await (const [name, handle] of parent.entries()) {
+        if (handle.kind === 'file' && !name.endsWith(PARTIAL))
+          found.push({ name, bytes: (await (handle as FileSystemFileHandle).getFile()).size });
+      }
+      return found;
+    },
+    async read(directoryName, name, offset = 0, length) {
+      const handle = await file(directoryName, name);
+      if (!handle) return undefined;
+      const access = await handle.createSyncAccessHandle({ mode: 'read-only' });
+      try {
+        const bytes = new Uint8Array(Math.max(0, Math.min(length ?? Infinity, access.getSize() - offset)));
+        let done = 0;
+        while (done < bytes.length) {
+          const read = access.read(bytes.subarray(done), { at: offset + done });
+          if (read === 0) break;
+          done += read;
+        }
+        return done === bytes.length ? bytes : bytes.slice(0, done);
+      } finally {
+        access.close();
+      }
+    },
+    async write(directoryName, name, bytes) {
+      const parent = await top.getDirectoryHandle(directoryName, { create: true });
+      // Under another name until it is whole: a record cut off by a crash would cost the model it speaks of.
+      const handle = (await parent.getFileHandle(`${name}${PARTIAL}`, { create: true })) as WorkerFileHandle;
+      const access = await handle.createSyncAccessHandle();
+      try {
+        access.truncate(0);
+        for (let at = 0; at < bytes.length; ) {
+          const written = access.write(bytes.subarray(at, at + WRITE_PIECE), { at });
+          if (written === 0) throw new DOMException('Nothing could be written.', 'QuotaExceededError');
+          at += written;
+        }
+        access.flush();
+      } catch (error) {
+        throw asQuotaError(error);
+      } finally {
+        access.close();
+      }
+      await handle.move(name);
+    },
+    async removeFile(directoryName, name) {
+      const parent = await directory(directoryName);
+      if (parent) await orUndefined(parent.removeEntry(name));
+    },
+    async removeDirectory(name) {
+      await orUndefined(top.removeEntry(name, { recursive: true }));
+    },
+    async freeBytes() {
+      const { quota, usage } = await navigator.storage.estimate();
+      return quota === undefined || usage === undefined ? undefined : quota - usage;
+    },
+  };
+}
+
+async function orUndefined<T>(promise: Promise<T>): Promise<T | undefined> {
+  try {
+    return await promise;
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'NotFoundError') return undefined;
+    throw error;
+  }
+}
+
+function asQuotaError(error: unknown): unknown {
+  if (!(error instanceof DOMException) || error.name !== 'QuotaExceededError') return error;
+  return new LapisError('quota', 'The disk, or the share of it that the browser gives, is full.', { cause: error });
+}

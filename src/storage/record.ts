@@ -1,0 +1,70 @@
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
+import * as v from 'valibot';
+import type { FileStore } from './file-store.ts';
+
+/*
+ * A model's directory is a shard folder (src/model/shards.ts) with one more file: `record.json` when it is complete, which says
+ * where it came from and what its manifest hashes to, or `journal.json` while it is on its way, with the shards that are done.
+ */
+
+/** Raised when the files of a directory mean something else; the schema version covers what is made of a model's bytes. */
+export const LAYOUT_VERSION = 1;
+
+export const RECORD_FILE = 'record.json';
+export const JOURNAL_FILE = 'journal.json';
+
+const natural = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const sha256Text = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
+
+const origin = v.variant('kind', [
+  v.object({ kind: v.literal('package'), path: v.string() }),
+  v.object({ kind: v.literal('url'), url: v.string(), sha256: sha256Text }),
+  v.object({ kind: v.literal('file'), name: v.string() }),
+]);
+
+const record = v.object({
+  layout: v.number(),
+  schemaVersion: v.number(),
+  id: v.string(),
+  name: v.string(),
+  license: v.object({ name: v.string(), url: v.string() }),
+  origin,
+  /** Of the whole source, which its shards joined are. */
+  bytes: natural,
+  /** Of `manifest.json`; absent in a journal. */
+  manifestSha256: v.optional(sha256Text),
+  shards: v.array(
+    v.object({ file: v.pipe(v.string(), v.regex(/^shard-\d{5}\.bin$/)), bytes: natural, sha256: sha256Text }),
+  ),
+});
+
+export type Origin = v.InferOutput<typeof origin>;
+export type ModelRecord = v.InferOutput<typeof record>;
+
+type RecordFile = typeof RECORD_FILE | typeof JOURNAL_FILE;
+
+/** The directory of a model: not every id can be a file name. */
+export function directoryOf(id: string): string {
+  return bytesToHex(sha256(utf8ToBytes(id))).slice(0, 24);
+}
+
+/** Undefined when the file is absent, `damaged` when it is no record. */
+export async function readRecord(
+  store: FileStore,
+  directory: string,
+  file: RecordFile,
+): Promise<ModelRecord | 'damaged' | undefined> {
+  const bytes = await store.read(directory, file);
+  if (!bytes) return undefined;
+  try {
+    const parsed = v.safeParse(record, JSON.parse(new TextDecoder().decode(bytes)));
+    return parsed.success ? parsed.output : 'damaged';
+  } catch {
+    return 'damaged';
+  }
+}
+
+export async function writeRecord(store: FileStore, file: RecordFile, content: ModelRecord): Promise<void> {
+  await store.write(directoryOf(content.id), file, new TextEncoder().encode(JSON.stringify(content)));
+}
