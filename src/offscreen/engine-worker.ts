@@ -1,0 +1,46 @@
+import { LapisError } from '../protocol/errors.ts';
+import type { ConnectMessage } from '../protocol/host-channel.ts';
+import { holdLock, isMessage } from '../protocol/host-channel.ts';
+import { serveHost } from '../protocol/host-server.ts';
+import { openEngineHost } from './engine-host.ts';
+import { indexedDbKeyValue } from './key-value.ts';
+import type { LifelineAnswer, LifelineMessage } from './lifeline.ts';
+import { startModel } from './start-model.ts';
+
+/* The engine worker: the only context that owns the GPU device, the conversation and the handles of stored weights. */
+
+const lock = `lapis-engine-${crypto.randomUUID()}`;
+const opening = Promise.all([openEngineHost({ keyValue: indexedDbKeyValue, start: startModel }), holdLock(lock)]);
+let connections = 0;
+
+addEventListener('message', (event: MessageEvent) => {
+  const [port] = event.ports;
+  if (!port) return;
+  if (isMessage<LifelineMessage>(event.data, 'lifeline')) void stayInTouch(port);
+  else if (isMessage<ConnectMessage>(event.data, 'connect')) void serve(port, event.data);
+});
+
+async function stayInTouch(lifeline: MessagePort): Promise<void> {
+  const say = (answer: LifelineAnswer) => lifeline.postMessage(answer);
+  let busy = () => true;
+  lifeline.onmessage = () => say({ type: 'alive', idle: connections === 0 && !busy() });
+  try {
+    const [host] = await opening;
+    busy = () => host.busy();
+    say({ type: 'ready', lock });
+  } catch (error) {
+    say({ type: 'failed', error: LapisError.from(error).toPayload() });
+  }
+}
+
+async function serve(port: MessagePort, { lock: pageLock }: ConnectMessage): Promise<void> {
+  const [host] = await opening;
+  connections++;
+  serveHost(host, port, {
+    lock,
+    pageLock,
+    onEnd: () => {
+      connections--;
+    },
+  });
+}
