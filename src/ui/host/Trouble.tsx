@@ -1,0 +1,21 @@
+import type { ComponentChildren } from 'preact';
+import type { ErrorPayload } from '../../protocol/errors.ts';
+import { strings } from '../strings.ts';
+
+/** An error as a sentence, followed by what can be done about it. */
+export function Trouble({ error, children }: { error: ErrorPayload; children?: ComponentChildren }) {
+  const advice = strings.advice[error.code];
+  return (
+    <div class="callout error" role="alert">
+      <span>
+        {sentence(error.message)}
+        {advice && !error.message.includes(advice) && ` ${advice}`}
+      </span>
+      {children}
+    </div>
+  );
+}
+
+function sentence(message: string): string {
+  return /[.!?…]$/.test(message.trim()) ? message.trim() : `${message.trim()}.`;
+}

@@ -1,0 +1,100 @@
+import { useSignal } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
+import { Composer } from '../chat/Composer.tsx';
+import { Conversation } from '../chat/Conversation.tsx';
+import { EmptyChat } from '../chat/EmptyChat.tsx';
+import type { HostState } from '../host/host-state.ts';
+import { Trouble } from '../host/Trouble.tsx';
+import type { Platform } from '../platform/platform.ts';
+import { strings } from '../strings.ts';
+import { Header } from './Header.tsx';
+import { StatusArea } from './StatusArea.tsx';
+import { useKept } from './useKept.ts';
+
+/** The toolbar popup: one conversation, which lives in the engine and so outlasts this page. */
+export function Popup({ state, platform }: { state: HostState; platform: Platform }) {
+  const draft = useKept(platform, 'draft', '');
+  const announcement = useSignal('');
+  const chat = state.chat.value ?? { messages: [], generating: false };
+  const { generating, messages } = chat;
+  const status = state.status.value;
+
+  const retry = () => state.attempt(() => state.host.retryChat());
+  const stop = () => state.attempt(() => state.host.stopChat());
+
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      // Unhandled, Escape closes the popup; while an answer grows it ends that instead.
+      if (event.key !== 'Escape' || event.isComposing || !state.chat.value?.generating) return;
+      event.preventDefault();
+      stop();
+    };
+    document.addEventListener('keydown', onKey);
+    return () => document.removeEventListener('keydown', onKey);
+  }, []);
+
+  const wasGenerating = useRef(false);
+  useEffect(() => {
+    const last = messages.at(-1);
+    if (wasGenerating.current && !generating && last?.role === 'assistant') {
+      announcement.value = strings.chat.answerReady(lastAnswerAsSpoken());
+    }
+    wasGenerating.current = generating;
+  }, [generating]);
+
+  const send = async (text: string, fromDraft: boolean) => {
+    if (fromDraft) draft.value = '';
+    announcement.value = '';
+    const sent = await state.attempt(() => state.host.sendChat(text));
+    if (!sent && fromDraft && draft.value === '') draft.value = text;
+  };
+
+  // A model that does not load is in the status too; one place is enough.
+  const failure = state.failure.value?.message === status?.error?.message ? undefined : state.failure.value;
+  const trouble = chat.error ?? failure?.toPayload();
+  return (
+    <main class="popup">
+      <h1 class="visually-hidden">{strings.product}</h1>
+      <Header state={state} platform={platform} />
+      <StatusArea state={state} platform={platform} />
+      <Conversation
+        chat={chat}
+        timings={state.timings.value}
+        onRetry={retry}
+        empty={
+          state.chat.value && (
+            <EmptyChat
+              demo={(status?.selectedModelId ?? 'demo') === 'demo'}
+              onExample={(text) => send(text, false)}
+              onSettings={() => platform.openSettings()}
+            />
+          )
+        }
+        trouble={
+          trouble &&
+          trouble.code !== 'aborted' &&
+          !generating && (
+            <Trouble error={trouble}>
+              {messages.at(-1)?.role === 'user' && (
+                <button type="button" class="button small" onClick={retry}>
+                  {strings.status.tryAgain}
+                </button>
+              )}
+            </Trouble>
+          )
+        }
+      />
+      <Composer draft={draft} generating={generating} onSend={() => send(draft.value.trim(), true)} onStop={stop} />
+      <div class="visually-hidden" role="status" aria-live="polite">
+        {announcement.value}
+      </div>
+    </main>
+  );
+}
+
+/** The last answer without its markup and buttons. */
+function lastAnswerAsSpoken(): string {
+  const answer = [...document.querySelectorAll('.answer .markdown')].at(-1)?.cloneNode(true) as HTMLElement | undefined;
+  for (const bar of answer?.querySelectorAll('.code-bar') ?? []) bar.remove();
+  return answer?.textContent?.trim() ?? '';
+}
