@@ -1,0 +1,173 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { BrowserContext, CDPSession, Page } from 'playwright-core';
+import { chromium } from 'playwright-core';
+import type { LapisHost } from '../../src/protocol/host.ts';
+import type { Headless } from '../../src/ui/headless/headless.ts';
+import { adapterSwitches, QUIET_SWITCHES } from '../../tools/browser/switches.ts';
+import { findBrowser } from '../../tools/setup/browser.mjs';
+
+/** The built extension. */
+export const DIST = resolve(import.meta.dirname, '../../dist');
+
+export interface LaunchOptions {
+  extensionDir?: string;
+  /** A profile to go on with; a fresh one, deleted at the end, when absent. */
+  profileDir?: string;
+  headless?: boolean;
+  /** Further switches for Chromium. */
+  args?: string[];
+}
+
+/** The methods whose answers are plain values. */
+type HostMethod = Exclude<keyof LapisHost, 'watchStatus' | 'watchChat' | 'generate' | 'importModel'>;
+
+declare const lapis: Headless;
+
+export interface Lapis {
+  context: BrowserContext;
+  extensionId: string;
+  /** A new tab on a page of the extension, `src/ui/popup/index.html`, say. */
+  openPage(path: string): Promise<Page>;
+  /** The headless page, on whose `lapis` global the host hangs. */
+  openHeadless(): Promise<Page>;
+  /** Calls a method of the host from the headless page; not for those that give a stream. */
+  hostCall<K extends HostMethod>(
+    page: Page,
+    method: K,
+    ...args: Parameters<LapisHost[K]>
+  ): Promise<Awaited<ReturnType<LapisHost[K]>>>;
+  /** The CDP targets of the whole browser: the offscreen document and the workers are here, though not among Playwright's pages. */
+  targets(): Promise<{ targetId: string; type: string; url: string; title: string; parentId?: string }[]>;
+  /** Ends the engine worker from within, as a crash would: it says nothing to anybody. */
+  killEngineWorker(): Promise<void>;
+  /** Lets the engine worker compute for ever, so that it answers nobody. */
+  hangEngineWorker(): Promise<void>;
+  /** Closes the offscreen document. */
+  killOffscreenDocument(): Promise<void>;
+  /** Ends the service worker; Chrome starts it again when something needs it. */
+  killServiceWorker(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The path of a usable Chromium, or undefined with the reason on stderr. */
+export function findChromium(): string | undefined {
+  const path = findBrowser({ chromiumOnly: true });
+  if (!path) console.error('Skipped: there is no Chromium; install it or set CHROME_PATH.');
+  return path;
+}
+
+/** Starts Chromium with the extension loaded, on SwiftShader. */
+export async function launchLapis(options: LaunchOptions = {}): Promise<Lapis> {
+  const { extensionDir = process.env.LAPIS_DIST ?? DIST, headless = true, args = [] } = options;
+  const executablePath = findChromium();
+  if (!executablePath) throw new Error('There is no Chromium to test with.');
+  if (!existsSync(join(extensionDir, 'manifest.json'))) {
+    throw new Error(`${extensionDir} holds no built extension: run npm run build first.`);
+  }
+  const profile = options.profileDir ?? (await mkdtemp(join(tmpdir(), 'lapis-e2e-')));
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath,
+    // Playwright's own headless mode is the old shell, which has no extensions; the switch below is the real browser's.
+    headless: false,
+    ignoreDefaultArgs: ['--disable-extensions'],
+    args: [
+      ...(headless ? ['--headless=new'] : []),
+      // The tests show the browser nothing but themselves, and run where its sandbox cannot be set up.
+      '--no-sandbox',
+      `--disable-extensions-except=${extensionDir}`,
+      `--load-extension=${extensionDir}`,
+      ...QUIET_SWITCHES,
+      ...adapterSwitches('swiftshader', { headless }),
+      ...args,
+    ],
+  });
+  // SwiftShader on a busy machine takes its time.
+  context.setDefaultTimeout(60_000);
+  const worker = context.serviceWorkers()[0] ?? (await context.waitForEvent('serviceworker', { timeout: 20_000 }));
+  const extensionId = new URL(worker.url()).host;
+  const browserCdp = await openBrowserCdp(context);
+
+  const targets: Lapis['targets'] = async () => (await browserCdp.send('Target.getTargets')).targetInfos;
+  const openPage = async (path: string) => {
+    const page = await context.newPage();
+    await page.goto(`chrome-extension://${extensionId}/${path}`);
+    return page;
+  };
+  return {
+    context,
+    extensionId,
+    openPage,
+    openHeadless: () => openPage('src/ui/headless/index.html'),
+    hostCall: (page, method, ...args) =>
+      page.evaluate(([name, values]) => (lapis.host[name] as (...values: unknown[]) => Promise<never>)(...values), [
+        method,
+        args,
+      ] as [HostMethod, unknown[]]),
+    targets,
+    killEngineWorker: async () => evaluateInEngine(browserCdp, targets, 'close()'),
+    hangEngineWorker: async () => evaluateInEngine(browserCdp, targets, 'for (;;);'),
+    async killOffscreenDocument() {
+      const { targetId } = await offscreenDocument(targets);
+      await browserCdp.send('Target.closeTarget', { targetId });
+    },
+    async killServiceWorker() {
+      const page = await openPage('manifest.json');
+      const cdp = await context.newCDPSession(page);
+      await cdp.send('ServiceWorker.enable');
+      await cdp.send('ServiceWorker.stopAllWorkers');
+      await page.close();
+    },
+    async close() {
+      await context.close();
+      if (!options.profileDir) await rm(profile, { recursive: true, force: true });
+    },
+  };
+}
+
+type Targets = Lapis['targets'];
+
+async function offscreenDocument(targets: Targets) {
+  const found = (await targets()).find(({ url }) => url.endsWith('/src/offscreen/offscreen.html'));
+  if (!found) throw new Error('There is no offscreen document.');
+  return found;
+}
+
+async function engineWorker(targets: Targets): Promise<string> {
+  const { targetId: parent } = await offscreenDocument(targets);
+  const found = (await targets()).find((target) => target.type === 'worker' && target.parentId === parent);
+  if (!found) throw new Error('There is no engine worker.');
+  return found.targetId;
+}
+
+/** Sends an expression to the engine worker and does not wait for its result: it may never come. */
+async function evaluateInEngine(cdp: CDPSession, targets: Targets, expression: string): Promise<void> {
+  const attach = async (targetId: string) =>
+    (await cdp.send('Target.attachToTarget', { targetId, flatten: false })).sessionId;
+  const send = (sessionId: string, id: number, method: string, params: object) =>
+    cdp.send('Target.sendMessageToTarget', { sessionId, message: JSON.stringify({ id, method, params }) });
+  // A worker's session hears nothing until its document's has attached to it.
+  const document = await attach((await offscreenDocument(targets)).targetId);
+  const attached = new Promise<void>((resolve) => {
+    cdp.on('Target.receivedMessageFromTarget', ({ message }) => {
+      if (message.includes('"Target.attachedToTarget"') && message.includes('"worker"')) resolve();
+    });
+  });
+  await send(document, 1, 'Target.setAutoAttach', { autoAttach: true, flatten: false, waitForDebuggerOnStart: false });
+  await attached;
+  const worker = await attach(await engineWorker(targets));
+  const answered = new Promise<void>((resolve) => {
+    cdp.on('Target.receivedMessageFromTarget', ({ sessionId }) => sessionId === worker && resolve());
+  });
+  await send(worker, 2, 'Runtime.enable', {});
+  await answered;
+  await send(worker, 3, 'Runtime.evaluate', { expression });
+}
+
+async function openBrowserCdp(context: BrowserContext): Promise<CDPSession> {
+  const browser = context.browser();
+  if (browser) return browser.newBrowserCDPSession();
+  return context.newCDPSession(context.pages()[0] ?? (await context.newPage()));
+}

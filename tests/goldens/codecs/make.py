@@ -1,0 +1,83 @@
+"""Makes codecs.json: what gguf-py's dequantize and ggml's C quantizers say for a few blocks of every tensor type.
+
+    python3 make.py GGUF_PY LIBGGML
+
+GGUF_PY is llama.cpp's gguf-py directory; LIBGGML a shared library with ggml's quantize_row_*_ref functions, compiled with
+-ffp-contract=off so that no multiply and add are fused (ggml-quants.c alone suffices). Needs numpy.
+"""
+
+import base64
+import ctypes
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, sys.argv[1])
+from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType  # noqa: E402
+from gguf.quants import dequantize, quantize  # noqa: E402
+
+ggml = ctypes.CDLL(sys.argv[2], mode=ctypes.RTLD_LAZY if hasattr(ctypes, "RTLD_LAZY") else 1)
+TYPES = ["F32", "F16", "BF16", "Q4_0", "Q5_0", "Q8_0", "Q4_K", "Q6_K"]
+C_NAMES = {"Q4_0": "q4_0", "Q5_0": "q5_0", "Q8_0": "q8_0", "Q4_K": "q4_K", "Q6_K": "q6_K"}
+
+
+def encode(array: np.ndarray) -> str:
+    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
+
+
+def quantize_with_c(values: np.ndarray, name: str) -> np.ndarray:
+    block, size = GGML_QUANT_SIZES[GGMLQuantizationType[name]]
+    out = np.zeros(values.size // block * size, dtype=np.uint8)
+    function = getattr(ggml, f"quantize_row_{C_NAMES[name]}_ref")
+    function.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64]
+    function(values.ctypes.data, out.ctypes.data, values.size)
+    return out
+
+
+def inputs() -> np.ndarray:
+    random = np.random.default_rng(3)
+    n = 256
+    weights = random.normal(0, 0.02, (3, n))
+    outlier = random.normal(0, 0.01, n)
+    outlier[[7, 100]] = [3, -2.5]
+    blocks = [
+        *weights,
+        outlier,
+        random.uniform(0.1, 1, n),  # all positive: Q4_K's min is 0
+        np.concatenate([np.zeros(128), random.normal(0, 1e-3, 128)]),  # whole sub-blocks of zeros
+        np.full(n, -0.75),
+        random.normal(0, 5000, n),
+        random.integers(-127, 128, n) / 2,  # halves: every rounding rule shows
+        random.normal(0, 1e-7, n),  # scales that are subnormal as f16
+    ]
+    return np.concatenate(blocks).astype(np.float32)
+
+
+def random_blocks(name: str, random: np.random.Generator) -> np.ndarray:
+    """Arbitrary bytes, except that no scale is infinite or NaN (a NaN has no fixed bits)."""
+    block, size = GGML_QUANT_SIZES[GGMLQuantizationType[name]]
+    rows = random.integers(0, 256, (max(4, 512 // block), size), dtype=np.uint8)
+    for at in {"F32": [2], "BF16": [0], "F16": [0], "Q6_K": [208], "Q4_K": [0, 2]}.get(name, [0]):
+        rows[:, at + 1] = np.where(rows[:, at + 1] & 0x7C == 0x7C, rows[:, at + 1] & 0xBF, rows[:, at + 1])
+    return rows.reshape(-1)
+
+
+values = inputs()
+random = np.random.default_rng(4)
+result = {"values": encode(values), "types": {}}
+for name in TYPES:
+    kind = GGMLQuantizationType[name]
+    stored = (
+        quantize_with_c(values, name)
+        if name in C_NAMES
+        else np.ascontiguousarray(quantize(values, kind)).view(np.uint8).reshape(-1)
+    )
+    arbitrary = random_blocks(name, random)
+    result["types"][name] = {
+        "quantized": encode(stored),
+        "blocks": encode(arbitrary),
+        "dequantized": encode(dequantize(arbitrary, kind).astype(np.float32)),
+    }
+Path(__file__).with_name("codecs.json").write_text(json.dumps(result, indent=2) + "\n")
