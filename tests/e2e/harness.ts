@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { BrowserContext, CDPSession, Page } from 'playwright-core';
 import { chromium } from 'playwright-core';
 import type { LapisHost } from '../../src/protocol/host.ts';
@@ -101,11 +102,13 @@ export async function launchLapis(options: LaunchOptions = {}): Promise<Lapis> {
     extensionId,
     openPage,
     openHeadless: () => openPage('src/ui/headless/index.html'),
-    hostCall: (page, method, ...args) =>
-      page.evaluate(([name, values]) => (lapis.host[name] as (...values: unknown[]) => Promise<never>)(...values), [
-        method,
-        args,
-      ] as [HostMethod, unknown[]]),
+    hostCall: (page, method, ...args) => {
+      const answer = page.evaluate(
+        ([name, values]) => (lapis.host[name] as (...values: unknown[]) => Promise<never>)(...values),
+        [method, args] as [HostMethod, unknown[]],
+      );
+      return within(120_000, answer, `The host has not answered ${method}`);
+    },
     targets,
     killEngineWorker: async () => evaluateInEngine(browserCdp, targets, 'close()'),
     hangEngineWorker: async () => evaluateInEngine(browserCdp, targets, 'for (;;);'),
@@ -127,6 +130,19 @@ export async function launchLapis(options: LaunchOptions = {}): Promise<Lapis> {
   };
 }
 
+async function within<T>(limitMs: number, work: Promise<T>, what: string): Promise<T> {
+  const end = new AbortController();
+  const late = pause(limitMs, undefined, { signal: end.signal }).then(() => {
+    throw new Error(`${what} within ${limitMs / 1000} s.`);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    end.abort();
+    late.catch(() => {});
+  }
+}
+
 type Targets = Lapis['targets'];
 
 async function offscreenDocument(targets: Targets) {
@@ -135,11 +151,12 @@ async function offscreenDocument(targets: Targets) {
   return found;
 }
 
-async function engineWorker(targets: Targets): Promise<string> {
+/** The workers of the offscreen document: a second one for as long as one that was ended takes to go. */
+async function engineWorkers(targets: Targets): Promise<string[]> {
   const { targetId: parent } = await offscreenDocument(targets);
-  const found = (await targets()).find((target) => target.type === 'worker' && target.parentId === parent);
-  if (!found) throw new Error('There is no engine worker.');
-  return found.targetId;
+  const workers = (await targets()).filter((target) => target.type === 'worker' && target.parentId === parent);
+  if (workers.length === 0) throw new Error('There is no engine worker.');
+  return workers.map(({ targetId }) => targetId);
 }
 
 /** Sends an expression to the engine worker and does not wait for its result: it may never come. */
@@ -148,22 +165,34 @@ async function evaluateInEngine(cdp: CDPSession, targets: Targets, expression: s
     (await cdp.send('Target.attachToTarget', { targetId, flatten: false })).sessionId;
   const send = (sessionId: string, id: number, method: string, params: object) =>
     cdp.send('Target.sendMessageToTarget', { sessionId, message: JSON.stringify({ id, method, params }) });
+  const heard = (of: (event: { sessionId: string; message: string }) => boolean) =>
+    new Promise<boolean>((resolve) => {
+      const listen = (event: { sessionId: string; message: string }) => of(event) && end(true);
+      const timer = setTimeout(() => end(false), 10_000);
+      const end = (value: boolean) => {
+        clearTimeout(timer);
+        cdp.off('Target.receivedMessageFromTarget', listen);
+        resolve(value);
+      };
+      cdp.on('Target.receivedMessageFromTarget', listen);
+    });
   // A worker's session hears nothing until its document's has attached to it.
   const document = await attach((await offscreenDocument(targets)).targetId);
-  const attached = new Promise<void>((resolve) => {
-    cdp.on('Target.receivedMessageFromTarget', ({ message }) => {
-      if (message.includes('"Target.attachedToTarget"') && message.includes('"worker"')) resolve();
-    });
-  });
+  const attached = heard(
+    ({ sessionId, message }) =>
+      sessionId === document && message.includes('"Target.attachedToTarget"') && message.includes('"worker"'),
+  );
   await send(document, 1, 'Target.setAutoAttach', { autoAttach: true, flatten: false, waitForDebuggerOnStart: false });
-  await attached;
-  const worker = await attach(await engineWorker(targets));
-  const answered = new Promise<void>((resolve) => {
-    cdp.on('Target.receivedMessageFromTarget', ({ sessionId }) => sessionId === worker && resolve());
+  if (!(await attached)) throw new Error('The document did not attach to its worker.');
+  const reached = (await engineWorkers(targets)).map(async (targetId) => {
+    const worker = await attach(targetId);
+    const answered = heard(({ sessionId }) => sessionId === worker);
+    await send(worker, 2, 'Runtime.enable', {});
+    // One that is on its way out no longer answers.
+    if (!(await answered)) throw new Error('The engine worker does not answer the debugger.');
+    await send(worker, 3, 'Runtime.evaluate', { expression });
   });
-  await send(worker, 2, 'Runtime.enable', {});
-  await answered;
-  await send(worker, 3, 'Runtime.evaluate', { expression });
+  await Promise.any(reached);
 }
 
 async function openBrowserCdp(context: BrowserContext): Promise<CDPSession> {
