@@ -86,7 +86,17 @@ export async function openEngineHost({ keyValue, start }: EngineHostOptions): Pr
     listModels: async () => models.list(),
     selectModel: (id) => models.select(id),
     importModel: (file) => models.importFile(file),
+    findModel: notYet,
     downloadModel: (id) => models.download(id),
+    pauseDownload: notYet,
+    resumeDownload: notYet,
+    cancelDownload: notYet,
+    acceptTerms: notYet,
+    acceptedTerms: notYet,
+    unloadModel: notYet,
+    verifyModel: notYet,
+    exportModel: notYet,
+    importFolder: notYet,
     cancelModelActivity: () => models.cancel(),
     removeModel: (id) => models.remove(id),
     generate: async (request) => streamOf((signal) => generate(request, signal)),
@@ -103,6 +113,10 @@ export async function openEngineHost({ keyValue, start }: EngineHostOptions): Pr
     setChatSettings: (next) => keyValue.set(OVERRIDES_KEY, overridesOf(next, status.current.selectedModelId)),
     ping: async () => {},
   };
+}
+
+async function notYet(): Promise<never> {
+  throw new LapisError('unsupported', 'This Lapis cannot do that yet.');
 }
 
 /** Events as a stream whose cancellation aborts their making. They are made as fast as they come, whoever reads. */

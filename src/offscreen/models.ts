@@ -125,11 +125,10 @@ export class Models {
     if (model?.origin.kind !== 'url') throw new LapisError('no-model', `There is no model ${id} to download.`);
     if (!this.#store.record(id)) {
       const begin = {
-        kind: 'downloading' as const,
+        kind: 'storing' as const,
         modelId: id,
         bytesDone: 0,
         bytesTotal: model.bytes,
-        bytesPerSecond: 0,
       };
       await this.#run(begin, (signal, onProgress) => this.#store.download(model, { signal, onProgress }));
     }
@@ -252,18 +251,12 @@ export class Models {
   }
 
   #progress(begin: Activity): (bytesDone: number, bytesTotal: number) => void {
-    const startedAt = performance.now();
-    let first: number | undefined;
     let shownAt = 0;
     return (bytesDone, bytesTotal) => {
       const time = performance.now();
-      first ??= bytesDone;
       if (time - shownAt < PROGRESS_EVERY_MS) return;
       shownAt = time;
       const activity = { ...begin, bytesDone, bytesTotal };
-      if (activity.kind === 'downloading') {
-        activity.bytesPerSecond = (bytesDone - first) / Math.max((time - startedAt) / 1000, 0.001);
-      }
       this.#status.update({ activity });
     };
   }

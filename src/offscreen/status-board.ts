@@ -12,6 +12,8 @@ export class StatusBoard {
       softwareAdapter: false,
       selectedModelId,
       activity: { kind: 'none' },
+      downloads: [],
+      models: 0,
       notices: [],
       gpuBytes: 0,
       schemaVersion: WEIGHTS_SCHEMA_VERSION,

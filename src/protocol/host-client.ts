@@ -4,7 +4,7 @@ import { LapisError } from './errors.ts';
 import type { GenerateEvent } from './generation.ts';
 import type { LapisHost } from './host.ts';
 import type { ConnectMessage, Greeting, Outcome, WireHost } from './host-channel.ts';
-import { holdLock, peerLost, watchLock } from './host-channel.ts';
+import { HOST_METHODS, holdLock, peerLost, watchLock } from './host-channel.ts';
 
 export interface HostClientOptions {
   /** Brings a port whose other end is on its way to the engine worker; by default through the service worker. */
@@ -64,26 +64,16 @@ export function createHostClient(options: HostClientOptions = {}): HostClient {
       return resuming(await open(), open, () => closed) as Result<K>;
     };
 
+  // Every method as a plain call; the three that give streams take care of them.
+  const calls = Object.fromEntries(HOST_METHODS.map((name) => [name, call(name)])) as unknown as LapisHost;
   return {
+    ...calls,
     watchStatus: watch('watchStatus'),
     watchChat: watch('watchChat'),
     async generate(request) {
       const line = await connection();
       return line.guard((await line.call('generate', [request])) as ReadableStream<GenerateEvent>, GENERATE_ENDING);
     },
-    listModels: call('listModels'),
-    selectModel: call('selectModel'),
-    importModel: call('importModel'),
-    downloadModel: call('downloadModel'),
-    cancelModelActivity: call('cancelModelActivity'),
-    removeModel: call('removeModel'),
-    sendChat: call('sendChat'),
-    stopChat: call('stopChat'),
-    retryChat: call('retryChat'),
-    newChat: call('newChat'),
-    chatSettings: call('chatSettings'),
-    setChatSettings: call('setChatSettings'),
-    ping: call('ping'),
     close() {
       closed = true;
       current?.then((opened) => opened.hangUp()).catch(() => {});

@@ -26,14 +26,86 @@ export interface ModelEntry {
   license: { name: string; url: string };
   /** What the person should know about it, in a sentence. */
   note?: string;
+  /** Present for a model in storage. */
+  details?: StoredModelDetails;
+  /** Why its answers are not to be trusted, in a sentence: its probe failed on this machine. */
+  suspect?: string;
 }
 
+/** What is known about a model from its stored files. */
+export interface StoredModelDetails {
+  parameters: number;
+  /** Bytes of the weights by tensor type, largest first. */
+  types: { type: string; bytes: number }[];
+  /** All files of the model. */
+  diskBytes: number;
+  /** GPU memory that it needs at the default context length. */
+  gpuBytes: number;
+  /** Milliseconds since 1970; absent when it was never loaded. */
+  lastUsedAt?: number;
+  /** Of the code that made what is derived from the file. */
+  schemaVersion: number;
+  /** Where it came from: a URL, a file name or the package; in words. */
+  source: string;
+  /** Of the whole source file. */
+  sha256?: string;
+}
+
+/** What `findModel` found; nothing of the model itself has been downloaded yet. */
+export interface FoundModel {
+  /** For `downloadModel`. */
+  modelId: string;
+  name: string;
+  bytes: number;
+  /** With the revision that was found. */
+  url: string;
+  license: { name: string; url: string };
+  /** Whether the source named the SHA-256 of the file; else the hash of what comes is recorded. */
+  pinned: boolean;
+}
+
+/** A long operation on one stored model, one at a time; downloads are beside it. */
 export type ModelActivity =
   | { kind: 'none' }
-  | { kind: 'downloading'; modelId: string; bytesDone: number; bytesTotal: number; bytesPerSecond: number }
-  /** Reading a local file or the package into storage. */
-  | { kind: 'storing'; modelId: string; bytesDone: number; bytesTotal: number }
-  | { kind: 'loading'; modelId: string; bytesDone: number; bytesTotal: number };
+  | {
+      /** `storing`: a local file or the package is read into storage. `importing`: a shard folder or a Hugging Face folder is. */
+      kind: 'storing' | 'loading' | 'verifying' | 'exporting' | 'importing';
+      modelId: string;
+      bytesDone: number;
+      bytesTotal: number;
+    };
+
+/**
+ * `queued` waits for the download before it. `retrying` waits for its next attempt. `preparing` has all bytes and derives what is
+ * served from them. `paused` and `failed` keep what was fetched, and go on with `resumeDownload`.
+ */
+export type DownloadPhase = 'queued' | 'downloading' | 'retrying' | 'paused' | 'preparing' | 'failed';
+
+export interface DownloadState {
+  modelId: string;
+  name: string;
+  phase: DownloadPhase;
+  /** Where the bytes come from. */
+  host: string;
+  bytesDone: number;
+  bytesTotal: number;
+  /** Of the last seconds; only while downloading. */
+  bytesPerSecond?: number;
+  /** At that speed. */
+  secondsLeft?: number;
+  /** Of the next attempt, in milliseconds since 1970; only while retrying. */
+  retryAt?: number;
+  /** What happened, in a sentence: that the source changed and the download began anew, say. */
+  notice?: string;
+  /** Why it failed, or is being tried again. */
+  error?: ErrorPayload;
+}
+
+/** What a verification found, in sentences, one for each damaged file; what is not in `repaired` still is. */
+export interface VerifyResult {
+  damaged: string[];
+  repaired: string[];
+}
 
 export interface HostStatus {
   /** Undefined until a device was had. */
@@ -44,7 +116,15 @@ export interface HostStatus {
   /** The model that a prompt loads if none is loaded. */
   selectedModelId: string;
   activity: ModelActivity;
-  /** Why the last load or download failed. */
+  /** Every download that is not finished, the oldest first. */
+  downloads: DownloadState[];
+  /** Grows whenever `listModels` would give another answer. */
+  models: number;
+  /** Why the answers of the loaded model are not to be trusted, in a sentence. */
+  suspect?: string;
+  /** What all models take on the disk, and how much more the browser would store. */
+  storage?: { usedBytes: number; freeBytes?: number };
+  /** Why the last load or other activity failed. */
   error?: ErrorPayload;
   /** What was purged or repaired and why, and what the loaded model's GPU cannot do; sentences for a person. */
   notices: string[];
@@ -82,11 +162,37 @@ export interface LapisHost {
   selectModel(id: string): Promise<void>;
   /** Stores and selects a `.gguf` from disk. */
   importModel(file: File): Promise<ModelEntry>;
-  /** Downloads a catalogue model. Progress is in the status. */
+  /**
+   * Looks up a URL, or a file on the hub as `owner/repo/file` or `owner/repo@revision/file`: its size and what pins its content.
+   * Rejects with `bad-request`, `network` or `unsupported`.
+   */
+  findModel(text: string): Promise<FoundModel>;
+  /**
+   * Starts, resumes or joins the download of a catalogue model or a found one. Resolves when it is stored; rejects when it fails
+   * or is cancelled, and with `not-allowed` until the terms of its license have been accepted. Progress is in the status. It goes
+   * on without the page that asked, through a crash and a restart of the browser.
+   */
   downloadModel(id: string): Promise<ModelEntry>;
-  /** Cancels the download, import or load in progress. */
+  /** Keeps what was fetched; the download stays paused, also in the next session, until `resumeDownload`. */
+  pauseDownload(id: string): Promise<void>;
+  /** Goes on with a paused or failed download. */
+  resumeDownload(id: string): Promise<void>;
+  /** Ends a download and deletes what was fetched. */
+  cancelDownload(id: string): Promise<void>;
+  /** Records that the person has read and accepted the terms at this address (a `license.url`). */
+  acceptTerms(url: string): Promise<void>;
+  acceptedTerms(): Promise<string[]>;
+  /** Cancels what `activity` shows. Downloads have `cancelDownload`. */
   cancelModelActivity(): Promise<void>;
+  /** Gives the loaded model's GPU memory back; the next prompt loads it again. */
+  unloadModel(): Promise<void>;
   removeModel(id: string): Promise<void>;
+  /** Hashes every file of a stored model and brings damaged ones back from its source where that can be had. */
+  verifyModel(id: string): Promise<VerifyResult>;
+  /** Writes the model as a shard folder into `directory`, for which the page has the person's permission to write. */
+  exportModel(id: string, directory: FileSystemDirectoryHandle): Promise<void>;
+  /** Stores the model in a shard folder or a Hugging Face folder; the latter is quantized on the way. */
+  importFolder(directory: FileSystemDirectoryHandle): Promise<ModelEntry>;
   /** One generation outside the chat (command line, tests). Cancelling the stream aborts it. */
   generate(request: GenerateRequest): Promise<ReadableStream<GenerateEvent>>;
   /** The conversation as it stands, then its changes. */
