@@ -70,7 +70,11 @@ export function syntheticModel(name: string): ModelSource {
     const names = Object.keys(MODELS).join(', ');
     throw new LapisError('bad-request', `There is no synthetic model ${name}; there are ${names}.`);
   }
-  const { config, quantization } = model;
+  return randomModel(`synthetic:${name}`, model.config, model.quantization);
+}
+
+/** A model of any shapes with random weights, always the same, in the types that `quantization` gives them. */
+export function randomModel(id: string, config: Gemma3Config, quantization: Quantization): ModelSource {
   const plain: TensorInfo[] = [...expectedTensors(config)].map(([tensor, shape]) => ({
     name: tensor,
     type: isNorm(tensor) ? 'F32' : 'BF16',
@@ -78,7 +82,7 @@ export function syntheticModel(name: string): ModelSource {
     bytes: 0,
   }));
   const source: ModelSource = {
-    id: `synthetic:${name}`,
+    id,
     schemaVersion: WEIGHTS_SCHEMA_VERSION,
     config,
     tokenizer: NO_TOKENIZER,
@@ -92,7 +96,7 @@ export function syntheticModel(name: string): ModelSource {
         const step = Math.floor(CHUNK_BYTES / blockBytes) * blockBytes;
         for (let offset = 0; offset < tensor.bytes; offset += step) {
           signal?.throwIfAborted();
-          const bytes = randomBlocks(tensor, Math.min(step, tensor.bytes - offset));
+          const bytes = randomBlocks(tensor, Math.min(step, tensor.bytes - offset), bytesDone);
           yield { tensor, offset, bytes };
           bytesDone += bytes.length;
           onProgress?.({ bytesDone, bytesTotal });
@@ -104,6 +108,7 @@ export function syntheticModel(name: string): ModelSource {
 }
 
 const CHUNK_BYTES = 16 * 1024 * 1024;
+const POOL_SLACK = 1024 * 1024;
 
 /** Where a block's half-precision scales stand, and one value for all of them: real sizes keep activations finite. */
 const SCALES: Record<TensorType, number[]> = {
@@ -119,10 +124,14 @@ const SCALES: Record<TensorType, number[]> = {
 
 let pool: Uint8Array<ArrayBuffer> | undefined;
 
-/** Random bytes with sane scales; norms are all 1. The same pool of randomness serves every tensor. */
-function randomBlocks({ name, type }: TensorInfo, bytes: number): Uint8Array<ArrayBuffer> {
+/**
+ * Random bytes with sane scales; norms are all 1. One pool of randomness serves every tensor, from another start each time, so that
+ * no two pieces of a model are alike.
+ */
+function randomBlocks({ name, type }: TensorInfo, bytes: number, position: number): Uint8Array<ArrayBuffer> {
   if (isNorm(name)) return new Uint8Array(new Float32Array(bytes / 4).fill(1).buffer);
-  const blocks = randomPool().slice(0, bytes);
+  const start = position % POOL_SLACK;
+  const blocks = randomPool().slice(start, start + bytes);
   const { blockBytes } = TENSOR_TYPES[type];
   for (const scale of SCALES[type]) {
     for (let at = scale; at < bytes; at += blockBytes) {
@@ -135,7 +144,7 @@ function randomBlocks({ name, type }: TensorInfo, bytes: number): Uint8Array<Arr
 
 function randomPool(): Uint8Array<ArrayBuffer> {
   if (!pool) {
-    const words = new Uint32Array(CHUNK_BYTES / 4);
+    const words = new Uint32Array((CHUNK_BYTES + POOL_SLACK) / 4);
     let state = 1;
     for (let i = 0; i < words.length; i++) {
       state = Math.imul(state, 1664525) + 1013904223;
