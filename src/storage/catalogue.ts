@@ -6,6 +6,14 @@ export interface CatalogueModel {
   license: { name: string; url: string };
   note?: string;
   origin: PackageOrigin | UrlOrigin;
+  /** What shows that it answers as it should on this machine. */
+  probe?: Probe;
+}
+
+/** A text, and the token that a sound model finds most likely after it. */
+export interface Probe {
+  prompt: string;
+  answer: string;
 }
 
 /** A shard folder that ships with the extension. */
@@ -15,17 +23,22 @@ export interface PackageOrigin {
   path: string;
 }
 
-/** One file, pinned by revision and content. */
+/** One file at an address. */
 export interface UrlOrigin {
   kind: 'url';
   url: string;
-  sha256: string;
+  /** Pins the content; without it, what comes is taken, and its hash stands in the record. */
+  sha256?: string;
+  /** As the server said it when the file was found; for a file without a pin it tells that another has taken its place. */
+  lastModified?: string;
 }
 
 /** All files below are under these terms; the link is shown before the download. */
 export const GEMMA_TERMS = { name: 'Gemma Terms of Use', url: 'https://ai.google.dev/gemma/terms' };
 
 export const DEMO_MODEL_ID = 'demo';
+
+const SKY: Probe = { prompt: 'The color of the sky is', answer: ' blue' };
 
 function hub(repository: string, revision: string, file: string, sha256: string): UrlOrigin {
   return { kind: 'url', url: `https://huggingface.co/${repository}/resolve/${revision}/${file}`, sha256 };
@@ -49,6 +62,7 @@ export const CATALOGUE: readonly CatalogueModel[] = [
     name: 'Gemma 3 1B',
     bytes: 806_058_240,
     license: GEMMA_TERMS,
+    probe: SKY,
     note: 'The default: a good balance of speed and quality on most machines.',
     origin: hub(
       'ggml-org/gemma-3-1b-it-GGUF',
@@ -62,6 +76,7 @@ export const CATALOGUE: readonly CatalogueModel[] = [
     name: 'Gemma 3 270M',
     bytes: 291_545_600,
     license: GEMMA_TERMS,
+    probe: SKY,
     note: 'Small and quick, for simple tasks.',
     origin: hub(
       'ggml-org/gemma-3-270m-it-GGUF',
@@ -75,6 +90,7 @@ export const CATALOGUE: readonly CatalogueModel[] = [
     name: 'Gemma 3 4B',
     bytes: 2_489_757_856,
     license: GEMMA_TERMS,
+    probe: SKY,
     note: 'The best answers; needs a graphics card with 4 GB.',
     origin: hub(
       'ggml-org/gemma-3-4b-it-GGUF',

@@ -7,6 +7,7 @@ import { LapisError } from '../protocol/errors.ts';
 import type { CatalogueModel } from './catalogue.ts';
 import { GEMMA_TERMS } from './catalogue.ts';
 import type { Fetch } from './download.ts';
+import type { DownloadableModel } from './model-store.ts';
 import { ModelStore } from './model-store.ts';
 import { sweep } from './purge.ts';
 import { directoryOf, JOURNAL_FILE, RECORD_FILE } from './record.ts';
@@ -20,7 +21,7 @@ const SHARD_BYTES = 512 * 1024;
 const URL_OF_MODEL = 'https://models.example/resolve/1/small.gguf';
 
 let gguf: Uint8Array<ArrayBuffer>;
-let pinned: CatalogueModel;
+let pinned: CatalogueModel & DownloadableModel;
 
 beforeAll(async () => {
   gguf = new Uint8Array(await readFile(new URL('../../tests/goldens/reference/small-Q8_0.gguf', import.meta.url)));

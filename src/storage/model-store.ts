@@ -4,8 +4,10 @@ import { MANIFEST_FILE } from '../model/manifest.ts';
 import { WEIGHTS_SCHEMA_VERSION } from '../model/schema-version.ts';
 import { openShards, sha256Hex } from '../model/shards.ts';
 import type { ModelSource } from '../model/source.ts';
+import type { ErrorPayload } from '../protocol/errors.ts';
 import { LapisError } from '../protocol/errors.ts';
-import type { CatalogueModel } from './catalogue.ts';
+import type { VerifyResult } from '../protocol/host.ts';
+import type { CatalogueModel, UrlOrigin } from './catalogue.ts';
 import { GEMMA_TERMS } from './catalogue.ts';
 import type { Fetch } from './download.ts';
 import { download } from './download.ts';
@@ -14,7 +16,7 @@ import type { IngestOptions } from './gguf-ingest.ts';
 import { completeGguf, completeRecord, ingestGguf, journalledBytes } from './gguf-ingest.ts';
 import { checkedPackageFile, packageManifest } from './package-model.ts';
 import { purge, sweep } from './purge.ts';
-import type { ModelRecord, Origin } from './record.ts';
+import type { ModelRecord, Origin, ProbeOutcome } from './record.ts';
 import { directoryOf, JOURNAL_FILE, LAYOUT_VERSION, readRecord } from './record.ts';
 import { repairModel } from './repair.ts';
 import { incrementalSha256 } from './sha256.ts';
@@ -28,6 +30,45 @@ export interface ModelStoreOptions {
   fetch?: Fetch;
   /** At most this many bytes in a shard, for tests. */
   shardBytes?: number;
+}
+
+/** What can be downloaded: an entry of the catalogue or a source that was looked up. */
+export interface DownloadableModel {
+  id: string;
+  name: string;
+  bytes: number;
+  license: { name: string; url: string };
+  origin: UrlOrigin;
+}
+
+export interface DownloadOptions {
+  /** Aborting keeps what was fetched; `discard` deletes it. */
+  signal?: AbortSignal;
+  onProgress?: (bytesDone: number, bytesTotal: number) => void;
+  onPhase?: (phase: 'downloading' | 'retrying' | 'preparing', detail?: RetryDetail) => void;
+  /** What happened, in a sentence: that the source changed and the download began anew, say. */
+  onNotice?: (sentence: string) => void;
+}
+
+export interface RetryDetail {
+  /** Of the next attempt, in milliseconds since 1970. */
+  retryAt: number;
+  error: ErrorPayload;
+}
+
+/** A download that was begun and is not complete. */
+export interface UnfinishedDownload {
+  model: DownloadableModel;
+  bytesDone: number;
+  bytesTotal: number;
+  /** The person's wish, which outlives a restart. */
+  paused: boolean;
+}
+
+/** How a long operation on one model is watched and ended. */
+export interface OperationOptions {
+  signal?: AbortSignal;
+  onProgress?: (bytesDone: number, bytesTotal: number) => void;
 }
 
 const BLOB_PIECE = 4 * 1024 * 1024;
@@ -108,9 +149,8 @@ export class ModelStore {
    *
    * @throws LapisError `network`, `corrupt`, `quota`, `aborted`
    */
-  async download(model: CatalogueModel, options: IngestOptions = {}): Promise<ModelRecord> {
+  async download(model: DownloadableModel, options: DownloadOptions = {}): Promise<ModelRecord> {
     const { origin } = model;
-    if (origin.kind !== 'url') throw new LapisError('bad-request', `${model.name} is not a download.`);
     const journal = (await this.#interrupted(model)) ?? newJournal(model, origin, model.bytes);
     if (journal.shards.length === 0) await this.remove(model.id);
     const offset = journalledBytes(journal);
@@ -193,6 +233,55 @@ export class ModelStore {
     return purge(this.#files, directoryOf(id));
   }
 
+  /** The downloads that can be gone on with. */
+  async unfinished(): Promise<UnfinishedDownload[]> {
+    return [];
+  }
+
+  /** Keeps whether the person wants the download to rest, across restarts. @throws LapisError `no-model` when there is none */
+  async setPaused(_id: string, _paused: boolean): Promise<void> {}
+
+  /** Ends a download and deletes what was fetched; returns the bytes freed. A complete model stays. */
+  async discard(_id: string): Promise<number> {
+    return 0;
+  }
+
+  /**
+   * Hashes every file of a stored model, and brings damaged ones back from its source where that can be had.
+   *
+   * @throws LapisError `no-model`, `busy`, `aborted`
+   */
+  async verify(_id: string, _options: OperationOptions = {}): Promise<VerifyResult> {
+    return { damaged: [], repaired: [] };
+  }
+
+  /**
+   * Writes a stored model as a shard folder, which the command line opens and `importFolder` takes.
+   *
+   * @throws LapisError `no-model`, `bad-request` when there is a model in the folder, `corrupt`, `quota`, `aborted`
+   */
+  async exportTo(_id: string, _directory: FileSystemDirectoryHandle, _options: OperationOptions = {}): Promise<void> {}
+
+  /**
+   * Stores the model of a shard folder, whose hashes are checked, or of a Hugging Face folder, which is quantized as `convert` does.
+   *
+   * @throws LapisError `bad-request` for neither, `corrupt`, `stale`, `not-gemma`, `unsupported`, `quota`, `aborted`
+   */
+  async importFolder(directory: FileSystemDirectoryHandle, _options: OperationOptions = {}): Promise<ModelRecord> {
+    throw new LapisError('unsupported', `${directory.name} cannot be stored yet.`);
+  }
+
+  /** Records that a model was loaded now. */
+  async markUsed(_id: string): Promise<void> {}
+
+  /** Records how a model did on its probe, under this schema version. */
+  async setProbe(_id: string, _outcome: ProbeOutcome): Promise<void> {}
+
+  /** What everything stored takes, and how much more the browser would store. */
+  async usage(): Promise<{ usedBytes: number; freeBytes?: number }> {
+    return { usedBytes: 0 };
+  }
+
   async #open(record: ModelRecord, signal?: AbortSignal): Promise<ModelSource> {
     const directory = directoryOf(record.id);
     const manifest = await this.#files.read(directory, MANIFEST_FILE);
@@ -203,9 +292,9 @@ export class ModelStore {
   }
 
   /** The journal of this very file that an interrupted download has left. */
-  async #interrupted({ id, origin }: CatalogueModel): Promise<ModelRecord | undefined> {
+  async #interrupted({ id, origin }: DownloadableModel): Promise<ModelRecord | undefined> {
     const journal = await readRecord(this.#files, directoryOf(id), JOURNAL_FILE);
-    if (!journal || journal === 'damaged' || journal.origin.kind !== 'url' || origin.kind !== 'url') return undefined;
+    if (!journal || journal === 'damaged' || journal.origin.kind !== 'url') return undefined;
     return journal.origin.sha256 === origin.sha256 ? journal : undefined;
   }
 

@@ -108,5 +108,7 @@ function again(origin: Origin): string {
       return 'Download it again in the settings.';
     case 'file':
       return 'Choose its file again in the settings.';
+    case 'folder':
+      return 'Choose its folder again in the settings.';
   }
 }

@@ -1,6 +1,7 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import * as v from 'valibot';
+import type { Gemma3Config } from '../model/config.ts';
 import type { FileStore } from './file-store.ts';
 
 /*
@@ -19,9 +20,35 @@ const sha256Text = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
 
 const origin = v.variant('kind', [
   v.object({ kind: v.literal('package'), path: v.string() }),
-  v.object({ kind: v.literal('url'), url: v.string(), sha256: sha256Text }),
+  v.object({
+    kind: v.literal('url'),
+    url: v.string(),
+    sha256: v.optional(sha256Text),
+    lastModified: v.optional(v.string()),
+  }),
   v.object({ kind: v.literal('file'), name: v.string() }),
+  /** `verbatim`: its shards are a published file's bytes, so what is derived from them can be derived again. */
+  v.object({ kind: v.literal('folder'), name: v.string(), verbatim: v.boolean() }),
 ]);
+
+const config = v.custom<Gemma3Config>(
+  (x) => typeof x === 'object' && x !== null && Object.values(x).every((value) => typeof value === 'number'),
+  'no hyper-parameters',
+);
+
+/** What a list of models shows of one, so that its manifest need not be read. */
+const summary = v.object({
+  parameters: natural,
+  /** Bytes of the weights by tensor type, largest first. */
+  types: v.array(v.object({ type: v.string(), bytes: natural })),
+  config,
+});
+
+/** Whether the model answered its probe on this machine; a sentence says how it failed. */
+const probe = v.object({
+  schemaVersion: v.number(),
+  outcome: v.union([v.literal('passed'), v.object({ failed: v.string() })]),
+});
 
 const record = v.object({
   layout: v.number(),
@@ -32,14 +59,24 @@ const record = v.object({
   origin,
   /** Of the whole source, which its shards joined are. */
   bytes: natural,
+  /** Of the whole source, once it is there. Absent for the packaged model. */
+  sha256: v.optional(sha256Text),
   /** Of `manifest.json`; absent in a journal. */
   manifestSha256: v.optional(sha256Text),
   shards: v.array(
     v.object({ file: v.pipe(v.string(), v.regex(/^shard-\d{5}\.bin$/)), bytes: natural, sha256: sha256Text }),
   ),
+  /** The effective norms (norms.bin) that were derived from a verbatim file. */
+  norms: v.optional(v.object({ bytes: natural, sha256: sha256Text })),
+  /** Absent in a journal. */
+  summary: v.optional(summary),
+  /** Milliseconds since 1970. */
+  lastUsedAt: v.optional(v.number()),
+  probe: v.optional(probe),
 });
 
 export type Origin = v.InferOutput<typeof origin>;
+export type ProbeOutcome = v.InferOutput<typeof probe>['outcome'];
 export type ModelRecord = v.InferOutput<typeof record>;
 
 type RecordFile = typeof RECORD_FILE | typeof JOURNAL_FILE;

@@ -63,10 +63,10 @@ async function fetchShard(
   shard: DamagedShard,
   environment: RepairEnvironment,
 ): Promise<{ bytes: Uint8Array<ArrayBuffer>; from: string }> {
-  if (origin.kind === 'file') {
+  if (origin.kind === 'file' || origin.kind === 'folder') {
     throw new LapisError(
       'corrupt',
-      `The stored copy of ${name} is damaged (${shard.file}): choose its file again in the settings.`,
+      `The stored copy of ${name} is damaged (${shard.file}): choose its ${origin.kind} again in the settings.`,
     );
   }
   if (origin.kind === 'package') {
