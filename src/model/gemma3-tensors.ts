@@ -1,4 +1,5 @@
 import { LapisError } from '../protocol/errors.ts';
+import { printable } from '../protocol/printable.ts';
 import type { Gemma3Config } from './config.ts';
 import { CONFIG_LIMITS } from './limits.ts';
 import type { TensorInfo } from './tensor.ts';
@@ -32,7 +33,7 @@ export function expectedTensors(config: Gemma3Config): Map<string, number[]> {
 /** The optional head; without it the head is tied to `token_embd.weight`. */
 export const OUTPUT_TENSOR = 'output.weight';
 
-/** Throws `corrupt` for a tensor that is missing or has another shape, `unsupported` for one that Gemma 3 does not have. */
+/** Throws `corrupt` for a tensor that is missing, stands there twice or has another shape, `unsupported` for one that Gemma 3 does not have. */
 export function checkTensors(config: Gemma3Config, tensors: readonly Pick<TensorInfo, 'name' | 'shape'>[]): void {
   const expected = expectedTensors(config);
   const found = new Set<string>();
@@ -41,9 +42,10 @@ export function checkTensors(config: Gemma3Config, tensors: readonly Pick<Tensor
     if (!wanted) {
       throw new LapisError(
         'unsupported',
-        `The tensor ${name} is not part of a Gemma 3 text model of ${config.layerCount} layers.`,
+        `The tensor ${printable(name)} is not part of a Gemma 3 text model of ${config.layerCount} layers.`,
       );
     }
+    if (found.has(name)) throw new LapisError('corrupt', `The tensor ${name} stands there twice.`);
     if (wanted.join() !== shape.join()) {
       throw new LapisError(
         'corrupt',
@@ -66,9 +68,6 @@ export function checkConfig(config: Gemma3Config): Gemma3Config {
     const value = config[name as keyof typeof CONFIG_LIMITS];
     if (!Number.isInteger(value) || value < 1 || value > limit) fail(name, value);
   }
-  for (const name of ['kvHeadCount', 'slidingWindow', 'slidingWindowPattern'] as const) {
-    if (!Number.isInteger(config[name]) || config[name] < 1) fail(name, config[name]);
-  }
   for (const name of [
     'rmsNormEpsilon',
     'queryScale',
@@ -76,7 +75,9 @@ export function checkConfig(config: Gemma3Config): Gemma3Config {
     'ropeThetaLocal',
     'ropeScaleGlobal',
   ] as const) {
-    if (!Number.isFinite(config[name]) || config[name] <= 0) fail(name, config[name]);
+    // As the kernels have it.
+    const value = Math.fround(config[name]);
+    if (!Number.isFinite(value) || value <= 0) fail(name, config[name]);
   }
   if (config.headCount % config.kvHeadCount !== 0) fail('kvHeadCount', config.kvHeadCount);
   if (config.headDim % 2 !== 0) fail('headDim', config.headDim);

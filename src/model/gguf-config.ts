@@ -1,4 +1,5 @@
 import { LapisError } from '../protocol/errors.ts';
+import { printable } from '../protocol/printable.ts';
 import type { Gemma3Config } from './config.ts';
 import { checkConfig } from './gemma3-tensors.ts';
 import type { GgufHeader, GgufValue } from './gguf-header.ts';
@@ -94,7 +95,10 @@ class Metadata {
 function checkArchitecture(header: GgufHeader): void {
   const architecture = new Metadata(header.metadata).text('general.architecture');
   if (architecture !== 'gemma3') {
-    throw new LapisError('not-gemma', `This model's architecture is "${architecture}"; Lapis runs "gemma3".`);
+    throw new LapisError(
+      'not-gemma',
+      `This model's architecture is "${printable(architecture)}"; Lapis runs "gemma3".`,
+    );
   }
 }
 
@@ -125,7 +129,7 @@ export function ggufConfig(header: GgufHeader): Gemma3Config {
   if (metadata.number(key('final_logit_softcapping'), 0) !== 0) unsupported('a soft-cap on its logits');
 
   const scaling = metadata.has(key('rope.scaling.type')) ? metadata.text(key('rope.scaling.type')) : 'none';
-  if (scaling !== 'none' && scaling !== 'linear') unsupported(`"${scaling}" RoPE scaling`);
+  if (scaling !== 'none' && scaling !== 'linear') unsupported(`"${printable(scaling)}" RoPE scaling`);
 
   // Files without a window (or with 0) attend to everything in every layer.
   const window = metadata.number(key('attention.sliding_window'), 0);
@@ -161,7 +165,7 @@ export function ggufTokenizer(header: GgufHeader, vocabularySize: number): Token
   if (model !== 'llama') {
     throw new LapisError(
       'unsupported',
-      `This model's tokenizer is of the kind "${model}"; only SentencePiece ("llama") is supported.`,
+      `This model's tokenizer is of the kind "${printable(model)}"; only SentencePiece ("llama") is supported.`,
     );
   }
   const tokens = metadata.strings('tokenizer.ggml.tokens');

@@ -1,4 +1,5 @@
 import { LapisError } from '../protocol/errors.ts';
+import { printable } from '../protocol/printable.ts';
 import type { ByteSource } from './byte-source.ts';
 import { GGUF_LIMITS } from './limits.ts';
 
@@ -93,6 +94,7 @@ class Cursor {
   #view: DataView;
   // A token may be U+FEFF, which a decoder drops unless told to keep it.
   #text = new TextDecoder('utf-8', { ignoreBOM: true });
+  #arrayElements = 0;
   offset = 0;
 
   constructor(bytes: Uint8Array<ArrayBuffer>) {
@@ -125,10 +127,10 @@ class Cursor {
   }
 
   value(type: number, key: string): GgufValue {
-    if (type === VALUE.string) return this.string(GGUF_LIMITS.stringBytes, `text in ${key}`);
+    if (type === VALUE.string) return this.string(GGUF_LIMITS.stringBytes, `text in ${printable(key)}`);
     if (type === VALUE.array) return this.#array(key);
     const bytes = FIXED_BYTES[type];
-    if (bytes === undefined) throw corrupt(`The GGUF metadata ${key} has the unknown value type ${type}.`);
+    if (bytes === undefined) throw corrupt(`The GGUF metadata ${printable(key)} has the unknown value type ${type}.`);
     return this.#fixed(type, this.#take(bytes));
   }
 
@@ -162,15 +164,22 @@ class Cursor {
 
   #array(key: string): GgufArray {
     const type = this.u32();
-    const count = this.count(GGUF_LIMITS.arrayElements, `elements of ${key}`);
-    if (type === VALUE.array) throw new LapisError('unsupported', `The GGUF metadata ${key} is an array of arrays.`);
+    const name = printable(key);
+    const count = this.count(GGUF_LIMITS.arrayElements, `elements of ${name}`);
+    this.#arrayElements += count;
+    if (this.#arrayElements > GGUF_LIMITS.arrayElements) {
+      throw corrupt(
+        `The arrays of the GGUF metadata up to ${name} have more than ${GGUF_LIMITS.arrayElements} elements.`,
+      );
+    }
+    if (type === VALUE.array) throw new LapisError('unsupported', `The GGUF metadata ${name} is an array of arrays.`);
     if (type === VALUE.string) {
       const strings: string[] = [];
-      for (let i = 0; i < count; i++) strings.push(this.string(GGUF_LIMITS.stringBytes, `text in ${key}`));
+      for (let i = 0; i < count; i++) strings.push(this.string(GGUF_LIMITS.stringBytes, `text in ${name}`));
       return strings;
     }
     const bytes = FIXED_BYTES[type];
-    if (bytes === undefined) throw corrupt(`The GGUF metadata ${key} has elements of the unknown value type ${type}.`);
+    if (bytes === undefined) throw corrupt(`The GGUF metadata ${name} has elements of the unknown value type ${type}.`);
     const at = this.#take(count * bytes);
     // A copy, because a typed array's offset must be a multiple of its element size, and to let the header's bytes go.
     const raw = new Uint8Array(this.#bytes.subarray(at, at + count * bytes)).buffer;
@@ -203,25 +212,26 @@ class Cursor {
 
 function parseTensor(cursor: Cursor): GgufTensor {
   const name = cursor.string(GGUF_LIMITS.nameBytes, 'a tensor name');
+  const shown = printable(name);
   const dimensions = cursor.u32();
   if (dimensions < 1 || dimensions > GGUF_LIMITS.dimensions) {
-    throw corrupt(`The tensor ${name} has ${dimensions} dimensions; 1 to ${GGUF_LIMITS.dimensions} are possible.`);
+    throw corrupt(`The tensor ${shown} has ${dimensions} dimensions; 1 to ${GGUF_LIMITS.dimensions} are possible.`);
   }
   const shape: number[] = [];
   let elements = 1;
   for (let i = 0; i < dimensions; i++) {
-    const length = cursor.count(GGUF_LIMITS.tensorElements, `elements in a row of ${name}`);
-    if (length === 0) throw corrupt(`The tensor ${name} has a dimension of length 0.`);
+    const length = cursor.count(GGUF_LIMITS.tensorElements, `elements in a row of ${shown}`);
+    if (length === 0) throw corrupt(`The tensor ${shown} has a dimension of length 0.`);
     elements *= length;
     shape.unshift(length);
   }
   if (elements > GGUF_LIMITS.tensorElements) {
     throw corrupt(
-      `The tensor ${name} claims ${elements} elements; at most ${GGUF_LIMITS.tensorElements} are accepted.`,
+      `The tensor ${shown} claims ${elements} elements; at most ${GGUF_LIMITS.tensorElements} are accepted.`,
     );
   }
   const typeId = cursor.u32();
-  const offset = cursor.count(Number.MAX_SAFE_INTEGER, `bytes before ${name}`);
+  const offset = cursor.count(Number.MAX_SAFE_INTEGER, `bytes before ${shown}`);
   return { name, typeId, shape, offset };
 }
 
@@ -241,7 +251,7 @@ function parse(bytes: Uint8Array<ArrayBuffer>): GgufHeader {
   const metadata = new Map<string, GgufValue>();
   for (let i = 0; i < metadataCount; i++) {
     const key = cursor.string(GGUF_LIMITS.nameBytes, 'a metadata key');
-    if (metadata.has(key)) throw corrupt(`The GGUF metadata ${key} stands there twice.`);
+    if (metadata.has(key)) throw corrupt(`The GGUF metadata ${printable(key)} stands there twice.`);
     metadata.set(key, cursor.value(cursor.u32(), key));
   }
 
@@ -249,19 +259,21 @@ function parse(bytes: Uint8Array<ArrayBuffer>): GgufHeader {
   const names = new Set<string>();
   for (let i = 0; i < tensorCount; i++) {
     const tensor = parseTensor(cursor);
-    if (names.has(tensor.name)) throw corrupt(`The tensor ${tensor.name} stands twice in the tensor table.`);
+    if (names.has(tensor.name)) throw corrupt(`The tensor ${printable(tensor.name)} stands twice in the tensor table.`);
     names.add(tensor.name);
     tensors.push(tensor);
   }
 
   const alignment = metadata.get('general.alignment') ?? DEFAULT_ALIGNMENT;
   if (typeof alignment !== 'number' || !isAlignment(alignment)) {
-    throw corrupt(`The GGUF metadata general.alignment is ${String(alignment)}, which is not a possible alignment.`);
+    throw corrupt(
+      `The GGUF metadata general.alignment is ${printable(String(alignment))}, which is not a possible alignment.`,
+    );
   }
   const dataOffset = Math.ceil(cursor.offset / alignment) * alignment;
   for (const { name, offset } of tensors) {
     if (offset % alignment !== 0)
-      throw corrupt(`The tensor ${name} stands at byte ${offset}, not at a multiple of ${alignment}.`);
+      throw corrupt(`The tensor ${printable(name)} stands at byte ${offset}, not at a multiple of ${alignment}.`);
   }
   return { version, alignment, metadata, tensors, dataOffset };
 }

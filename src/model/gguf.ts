@@ -1,4 +1,5 @@
 import { LapisError } from '../protocol/errors.ts';
+import { printable } from '../protocol/printable.ts';
 import type { ByteSource } from './byte-source.ts';
 import { throwIfAborted } from './byte-source.ts';
 import { chunkBytes } from './chunks.ts';
@@ -66,7 +67,7 @@ function locate(header: GgufHeader, tensor: GgufTensor, fileSize: number): Locat
     const typeName = OTHER_TYPES[tensor.typeId] ?? `number ${tensor.typeId}`;
     throw new LapisError(
       'unsupported',
-      `The tensor ${name} is of type ${typeName}, which is not supported; ${Object.keys(TENSOR_TYPES).join(', ')} are.`,
+      `The tensor ${printable(name)} is of type ${typeName}, which is not supported; ${Object.keys(TENSOR_TYPES).join(', ')} are.`,
     );
   }
   const row = shape[shape.length - 1];
@@ -74,11 +75,11 @@ function locate(header: GgufHeader, tensor: GgufTensor, fileSize: number): Locat
   if (row % blockSize !== 0) {
     throw new LapisError(
       'corrupt',
-      `The tensor ${name} has rows of ${row}, which is not a multiple of ${type}'s ${blockSize}.`,
+      `The tensor ${printable(name)} has rows of ${row}, which is not a multiple of ${type}'s ${blockSize}.`,
     );
   }
   if (isNorm(name) && type !== 'F32') {
-    throw new LapisError('unsupported', `The norm ${name} is of type ${type}; norms in GGUF files are F32.`);
+    throw new LapisError('unsupported', `The norm ${printable(name)} is of type ${type}; norms in GGUF files are F32.`);
   }
   const bytes = tensorBytes(
     type,
@@ -88,7 +89,7 @@ function locate(header: GgufHeader, tensor: GgufTensor, fileSize: number): Locat
   if (fileOffset + bytes > fileSize) {
     throw new LapisError(
       'corrupt',
-      `The file ends at byte ${fileSize}, before the end of the tensor ${name} at ${fileOffset + bytes}.`,
+      `The file ends at byte ${fileSize}, before the end of the tensor ${printable(name)} at ${fileOffset + bytes}.`,
     );
   }
   return { name, type, shape, bytes, fileOffset };
@@ -102,7 +103,10 @@ function locateAll(header: GgufHeader, config: Gemma3Config, fileSize: number): 
   for (let i = 1; i < tensors.length; i++) {
     const before = tensors[i - 1];
     if (before.fileOffset + before.bytes > tensors[i].fileOffset) {
-      throw new LapisError('corrupt', `The tensors ${before.name} and ${tensors[i].name} overlap in the file.`);
+      throw new LapisError(
+        'corrupt',
+        `The tensors ${printable(before.name)} and ${printable(tensors[i].name)} overlap in the file.`,
+      );
     }
   }
   checkTensors(config, tensors);

@@ -1,7 +1,9 @@
 import * as v from 'valibot';
 import { LapisError } from '../protocol/errors.ts';
+import { printable } from '../protocol/printable.ts';
 import type { Gemma3Config } from './config.ts';
 import { checkConfig } from './gemma3-tensors.ts';
+import { describeIssue } from './untrusted-json.ts';
 
 const rope = v.object({
   rope_type: v.optional(v.string()),
@@ -63,13 +65,9 @@ function unsupported(what: string): never {
 }
 
 function parse<T extends v.GenericSchema>(schema: T, value: unknown): v.InferOutput<T> {
-  const result = v.safeParse(schema, value);
+  const result = v.safeParse(schema, value, { abortEarly: true });
   if (result.success) return result.output;
-  const [issue] = result.issues;
-  throw new LapisError(
-    'corrupt',
-    `config.json: ${v.getDotPath(issue) ?? 'it'} is not as it should be (${issue.message}).`,
-  );
+  throw new LapisError('corrupt', `config.json: ${describeIssue(result.issues)}.`);
 }
 
 /** The n of "every nth layer is global" that a list of layer types amounts to. */
@@ -86,12 +84,13 @@ function patternOf(layerTypes: string[], layerCount: number): number {
 function ropeScale(scaling: v.InferOutput<typeof rope> | null | undefined): number {
   const type = scaling?.rope_type ?? scaling?.type ?? 'default';
   if (type === 'default') return 1;
-  if (type !== 'linear') unsupported(`"${type}" RoPE scaling`);
+  if (type !== 'linear') unsupported(`"${printable(type)}" RoPE scaling`);
   return scaling?.factor ?? 1;
 }
 
 function gemma3Config(text: TextConfig, vocabularySize: number): Gemma3Config {
-  if (text.hidden_activation !== 'gelu_pytorch_tanh') unsupported(`the activation "${text.hidden_activation}"`);
+  if (text.hidden_activation !== 'gelu_pytorch_tanh')
+    unsupported(`the activation "${printable(text.hidden_activation)}"`);
   if (text.attention_bias) unsupported('biases in its attention');
   if (text.final_logit_softcapping || text.attn_logit_softcapping) unsupported('a soft-cap on its logits');
   if (text.use_bidirectional_attention) unsupported('attention in both directions');
@@ -128,7 +127,10 @@ export function huggingFaceConfig(value: unknown, vocabularySize: number): Huggi
   const [architecture = folder.model_type] = folder.architectures;
   const multimodal = architecture === 'Gemma3ForConditionalGeneration' || architecture === 'gemma3';
   if (!multimodal && architecture !== 'Gemma3ForCausalLM' && architecture !== 'gemma3_text') {
-    throw new LapisError('not-gemma', `This model's architecture is "${architecture}"; Lapis runs Gemma3ForCausalLM.`);
+    throw new LapisError(
+      'not-gemma',
+      `This model's architecture is "${printable(architecture)}"; Lapis runs Gemma3ForCausalLM.`,
+    );
   }
   if (folder.quantization_config) unsupported('weights that are quantized in safetensors');
   const text = parse(textConfig, folder.text_config ?? value);

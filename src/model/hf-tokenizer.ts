@@ -1,7 +1,10 @@
 import * as v from 'valibot';
 import { LapisError } from '../protocol/errors.ts';
+import { printable } from '../protocol/printable.ts';
+import { CONFIG_LIMITS } from './limits.ts';
 import { type Piece, readSentencePieceModel } from './sentencepiece-model.ts';
 import type { TokenizerData } from './tokenizer-data.ts';
+import { describeIssue } from './untrusted-json.ts';
 import { completeTokenizer, PIECE_TYPE } from './vocabulary.ts';
 
 /*
@@ -39,11 +42,22 @@ const configSchema = v.object({
   unk_token: named,
 });
 
+function isVocabulary(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  return Object.values(value).every((id) => Number.isInteger(id) && id >= 0 && id < CONFIG_LIMITS.vocabularySize);
+}
+
+function isMerge(value: unknown): boolean {
+  if (typeof value === 'string') return true;
+  return Array.isArray(value) && value.length === 2 && value.every((half) => typeof half === 'string');
+}
+
 const jsonSchema = v.object({
   model: v.object({
     type: v.optional(v.string(), 'BPE'),
-    vocab: v.custom<Record<string, number>>((x) => typeof x === 'object' && x !== null && !Array.isArray(x)),
-    merges: v.custom<(string | [string, string])[]>((x) => Array.isArray(x)),
+    // Checked in one go: a schema for each of 262,144 pieces would take longer than reading the file.
+    vocab: v.custom<Record<string, number>>(isVocabulary, 'not pieces with their ids'),
+    merges: v.custom<(string | [string, string])[]>((x) => Array.isArray(x) && x.every(isMerge), 'not pairs of texts'),
     byte_fallback: v.optional(v.nullable(v.boolean()), false),
   }),
   added_tokens: v.optional(v.array(addedToken), []),
@@ -52,8 +66,7 @@ const jsonSchema = v.object({
 function parse<T extends v.GenericSchema>(schema: T, value: unknown, file: string): v.InferOutput<T> {
   const result = v.safeParse(schema, value, { abortEarly: true });
   if (result.success) return result.output;
-  const [issue] = result.issues;
-  throw new LapisError('corrupt', `${file}: ${v.getDotPath(issue) ?? 'it'} is not as it should be (${issue.message}).`);
+  throw new LapisError('corrupt', `${file}: ${describeIssue(result.issues)}.`);
 }
 
 /**
@@ -65,7 +78,7 @@ function piecesOfJson(value: unknown): Piece[] {
   if (model.type !== 'BPE' || !model.byte_fallback) {
     throw new LapisError(
       'unsupported',
-      `tokenizer.json is a ${model.type} tokenizer without byte fallback, not Gemma's kind.`,
+      `tokenizer.json is a ${printable(model.type)} tokenizer without byte fallback, not Gemma's kind.`,
     );
   }
   const ranks = new Map<string, number>();
@@ -75,7 +88,6 @@ function piecesOfJson(value: unknown): Piece[] {
   });
   const pieces: Piece[] = [];
   for (const [text, id] of Object.entries(model.vocab)) {
-    if (!Number.isInteger(id) || id < 0) throw new LapisError('corrupt', `tokenizer.json gives a piece the id ${id}.`);
     const isByte = /^<0x[0-9A-F]{2}>$/.test(text);
     pieces[id] = {
       text,
@@ -106,7 +118,8 @@ export function huggingFaceTokenizer(
   const config = parse(configSchema, files.config ?? {}, 'tokenizer_config.json');
 
   const put = (id: number, text: string, type: number): void => {
-    if (!Number.isInteger(id) || id < 0) throw new LapisError('corrupt', `The added token ${text} has the id ${id}.`);
+    if (!Number.isInteger(id) || id < 0)
+      throw new LapisError('corrupt', `The added token ${printable(text)} has the id ${id}.`);
     // Beyond the embedding there is nothing to look up; the multimodal files' image token stands there.
     if (id < vocabularySize) pieces[id] = { text, score: ADDED_SCORE, type };
   };
@@ -132,7 +145,7 @@ export function huggingFaceTokenizer(
   const special = (name: v.InferOutput<typeof named>, fallback: string): number => {
     const text = typeof name === 'string' ? name : (name?.content ?? fallback);
     const id = tokens.indexOf(text);
-    if (id < 0) throw new LapisError('corrupt', `The vocabulary has no ${text}.`);
+    if (id < 0) throw new LapisError('corrupt', `The vocabulary has no ${printable(text)}.`);
     return id;
   };
   const unknown = special(config.unk_token, '<unk>');

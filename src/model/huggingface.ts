@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { LapisError } from '../protocol/errors.ts';
+import { printable } from '../protocol/printable.ts';
 import { type ByteSource, throwIfAborted } from './byte-source.ts';
 import { chunkBytes } from './chunks.ts';
 import { dequantize } from './codecs/registry.ts';
@@ -14,6 +15,7 @@ import { WEIGHTS_SCHEMA_VERSION } from './schema-version.ts';
 import type { ModelSource } from './source.ts';
 import type { TensorInfo, TensorType } from './tensor.ts';
 import { tensorBytes } from './tensor.ts';
+import { parseUntrustedJson } from './untrusted-json.ts';
 
 /** A folder of files, as in a Hugging Face repository: a directory of Node, or one that a person picked in a page. */
 export interface FileFolder {
@@ -38,13 +40,11 @@ async function readFile(
 
 async function readJson(folder: FileFolder, name: string, limit: number, signal?: AbortSignal): Promise<unknown> {
   const bytes = await readFile(folder, name, limit, signal);
-  if (!bytes) return undefined;
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes));
-  } catch (error) {
-    throw new LapisError('corrupt', `${name} is not JSON.`, { cause: error });
-  }
+  return bytes && parseUntrustedJson(bytes, name);
 }
+
+/** A file of the folder itself: no path, and nothing that a sentence could not hold. */
+const SAFETENSORS_NAME = /^\w[\w.-]{0,200}\.safetensors$/;
 
 const indexSchema = v.object({ weight_map: v.record(v.string(), v.string()) });
 
@@ -55,13 +55,20 @@ async function readTensors(folder: FileFolder, signal?: AbortSignal): Promise<Sa
   const name = 'model.safetensors.index.json';
   const value = await readJson(folder, name, FOLDER_LIMITS.indexBytes, signal);
   if (value === undefined) throw new LapisError('corrupt', `The folder has neither model.safetensors nor ${name}.`);
-  const index = v.safeParse(indexSchema, value);
+  const index = v.safeParse(indexSchema, value, { abortEarly: true });
   if (!index.success) throw new LapisError('corrupt', `${name} has no weight_map of names to files.`);
+  const labels = new Set(Object.values(index.output.weight_map));
+  if (labels.size > FOLDER_LIMITS.files) {
+    throw new LapisError('corrupt', `${name} names ${labels.size} files; at most ${FOLDER_LIMITS.files} are accepted.`);
+  }
   const tensors: SafeTensor[] = [];
-  for (const label of new Set(Object.values(index.output.weight_map))) {
-    const file = /^[\w.-]+$/.test(label) ? await folder.open(label) : undefined;
-    if (!file) throw new LapisError('corrupt', `The file ${label}, which ${name} names, is missing.`);
-    tensors.push(...(await readSafetensors(file, label, signal)));
+  for (const label of labels) {
+    const file = SAFETENSORS_NAME.test(label) ? await folder.open(label) : undefined;
+    if (!file) throw new LapisError('corrupt', `The file ${printable(label)}, which ${name} names, is missing.`);
+    for (const tensor of await readSafetensors(file, label, signal)) tensors.push(tensor);
+    if (tensors.length > FOLDER_LIMITS.tensors) {
+      throw new LapisError('corrupt', `The files have more than ${FOLDER_LIMITS.tensors} tensors.`);
+    }
   }
   return tensors;
 }
@@ -72,8 +79,9 @@ function textTensors(tensors: readonly SafeTensor[]): Map<string, SafeTensor> {
   for (const tensor of tensors) {
     if (isOtherTower(tensor.name)) continue;
     const name = ggufName(tensor.name);
-    if (!name) throw new LapisError('unsupported', `The tensor ${tensor.name} is not part of a Gemma 3 model.`);
-    if (byName.has(name)) throw new LapisError('corrupt', `The tensor ${tensor.name} stands there twice.`);
+    if (!name)
+      throw new LapisError('unsupported', `The tensor ${printable(tensor.name)} is not part of a Gemma 3 model.`);
+    if (byName.has(name)) throw new LapisError('corrupt', `The tensor ${printable(tensor.name)} stands there twice.`);
     byName.set(name, tensor);
   }
   return byName;
@@ -84,13 +92,16 @@ function describe(name: string, tensor: SafeTensor): TensorInfo {
   if (!DTYPES.includes(dtype)) {
     throw new LapisError(
       'unsupported',
-      `The tensor ${tensor.name} is of type ${dtype}; ${DTYPES.join(', ')} are supported.`,
+      `The tensor ${printable(tensor.name)} is of type ${printable(dtype)}; ${DTYPES.join(', ')} are supported.`,
     );
   }
   const count = shape.reduce((a, b) => a * b, 1);
   const stored = tensorBytes(dtype as TensorType, count);
   if (stored !== tensor.bytes) {
-    throw new LapisError('corrupt', `The tensor ${tensor.name} has ${tensor.bytes} bytes instead of ${stored}.`);
+    throw new LapisError(
+      'corrupt',
+      `The tensor ${printable(tensor.name)} has ${tensor.bytes} bytes instead of ${stored}.`,
+    );
   }
   const type = isNorm(name) ? 'F32' : (dtype as TensorType);
   return { name, type, shape, bytes: tensorBytes(type, count) };
@@ -115,10 +126,9 @@ export async function openHuggingFace(
   const { config, tied, stop } = huggingFaceConfig(configJson, embedding.shape[0]);
   if (tied) byName.delete(OUTPUT_TENSOR);
 
-  const order = [...expectedTensors(config).keys(), OUTPUT_TENSOR];
-  const tensors = [...byName]
-    .map(([name, tensor]) => describe(name, tensor))
-    .sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name));
+  const order = new Map([...expectedTensors(config).keys(), OUTPUT_TENSOR].map((name, place) => [name, place]));
+  const place = ({ name }: TensorInfo): number => order.get(name) ?? order.size;
+  const tensors = [...byName].map(([name, tensor]) => describe(name, tensor)).sort((a, b) => place(a) - place(b));
   checkTensors(config, tensors);
 
   const tokenizerLimit = FOLDER_LIMITS.tokenizerBytes;

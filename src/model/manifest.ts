@@ -3,10 +3,13 @@ import { LapisError } from '../protocol/errors.ts';
 import { cutBytes } from './chunks.ts';
 import type { Gemma3Config } from './config.ts';
 import { checkConfig, checkTensors } from './gemma3-tensors.ts';
+import { MANIFEST_LIMITS } from './limits.ts';
 import { isNorm } from './norm.ts';
 import { WEIGHTS_SCHEMA_VERSION } from './schema-version.ts';
 import { TENSOR_TYPES, type TensorType, tensorBytes } from './tensor.ts';
 import type { TokenizerData } from './tokenizer-data.ts';
+import { describeIssue } from './untrusted-json.ts';
+import { checkTokenizer } from './vocabulary.ts';
 
 /** The largest shard, bytes: what a reader may have to hold in memory while it hashes one. */
 export const SHARD_BYTES = 64 * 1024 * 1024;
@@ -78,7 +81,7 @@ const numbers = v.custom<number[]>(
 
 const schema = v.object({
   schemaVersion: natural,
-  modelId: v.pipe(v.string(), v.minLength(1)),
+  modelId: v.pipe(v.string(), v.minLength(1), v.maxLength(MANIFEST_LIMITS.idLength)),
   norm: v.literal('effective'),
   source: v.variant('kind', [
     v.object({ kind: v.literal('gguf'), bytes: natural, sha256: v.optional(sha256) }),
@@ -112,12 +115,15 @@ const schema = v.object({
     unknown: natural,
     stop: v.array(natural),
   }),
-  shards: v.array(
-    v.object({
-      file: v.pipe(v.string(), v.regex(/^shard-\d{5}\.bin$/)),
-      bytes: v.pipe(natural, v.minValue(1), v.maxValue(SHARD_BYTES)),
-      sha256,
-    }),
+  shards: v.pipe(
+    v.array(
+      v.object({
+        file: v.pipe(v.string(), v.regex(/^shard-\d{5}\.bin$/)),
+        bytes: v.pipe(natural, v.minValue(1), v.maxValue(SHARD_BYTES)),
+        sha256,
+      }),
+    ),
+    v.maxLength(MANIFEST_LIMITS.shards),
   ),
   tensors: v.array(
     v.object({
@@ -152,6 +158,20 @@ function checkParts(tensor: ManifestTensor, shards: readonly ManifestShard[]): v
   if (isNorm(name) && type !== 'F32') throw damaged(`the norm ${name} is not F32`);
 }
 
+/** No byte of a shard belongs to two tensors. */
+function checkOverlaps({ shards, tensors }: Manifest): void {
+  const byShard = shards.map((): { name: string; offset: number; end: number }[] => []);
+  for (const { name, parts } of tensors) {
+    for (const { shard, offset, bytes } of parts) byShard[shard].push({ name, offset, end: offset + bytes });
+  }
+  for (const parts of byShard) {
+    parts.sort((a, b) => a.offset - b.offset);
+    for (let i = 1; i < parts.length; i++) {
+      if (parts[i].offset < parts[i - 1].end) throw damaged(`${parts[i - 1].name} and ${parts[i].name} overlap`);
+    }
+  }
+}
+
 /**
  * Checks a parsed `manifest.json`. Errors: `stale` when it was made under another schema version (whatever else it holds),
  * `corrupt` naming what does not fit.
@@ -165,14 +185,12 @@ export function parseManifest(value: unknown): Manifest {
     );
   }
   const result = v.safeParse(schema, value, { abortEarly: true });
-  if (!result.success) {
-    const [issue] = result.issues;
-    throw damaged(`${v.getDotPath(issue) ?? 'it'} is not as it should be (${issue.message})`);
-  }
+  if (!result.success) throw damaged(describeIssue(result.issues));
   const manifest: Manifest = result.output;
   checkConfig(manifest.config);
   checkTensors(manifest.config, manifest.tensors);
   for (const tensor of manifest.tensors) checkParts(tensor, manifest.shards);
+  checkOverlaps(manifest);
   manifest.shards.forEach(({ file }, i) => {
     if (file !== shardFile(i)) throw damaged(`shard ${i} is called ${file}`);
   });
@@ -180,5 +198,10 @@ export function parseManifest(value: unknown): Manifest {
   for (const [name, list] of Object.entries({ tokens, scores, types })) {
     if (list.length !== manifest.config.vocabularySize) throw damaged(`the tokenizer has ${list.length} ${name}`);
   }
+  const { source } = manifest;
+  if (source.kind === 'gguf' && source.bytes !== manifest.shards.reduce((sum, { bytes }) => sum + bytes, 0)) {
+    throw damaged(`the shards do not have the ${source.bytes} bytes of their source`);
+  }
+  checkTokenizer(manifest.tokenizer, manifest.config.vocabularySize);
   return manifest;
 }

@@ -1,4 +1,5 @@
 import { LapisError } from '../protocol/errors.ts';
+import { CONFIG_LIMITS } from './limits.ts';
 import { PIECE_TYPE } from './vocabulary.ts';
 
 /** A piece of a SentencePiece model. */
@@ -64,7 +65,11 @@ export function readSentencePieceModel(bytes: Uint8Array): Piece[] {
   const text = new TextDecoder('utf-8', { ignoreBOM: true });
   const pieces: Piece[] = [];
   for (const [number, wire, begin, end] of fields(bytes, 0, bytes.length)) {
-    if (number === 1 && wire === WIRE.bytes) pieces.push(piece(bytes, view, text, begin, end));
+    if (number !== 1 || wire !== WIRE.bytes) continue;
+    if (pieces.length === CONFIG_LIMITS.vocabularySize) {
+      throw new LapisError('corrupt', `tokenizer.model has more than ${CONFIG_LIMITS.vocabularySize} pieces.`);
+    }
+    pieces.push(piece(bytes, view, text, begin, end));
   }
   if (pieces.length === 0) throw new LapisError('corrupt', 'tokenizer.model is damaged: it has no pieces.');
   return pieces;

@@ -1,6 +1,7 @@
 import { LapisError } from '../protocol/errors.ts';
 import { type ByteSource, checkRange, throwIfAborted } from './byte-source.ts';
 import { cutBytes } from './chunks.ts';
+import { MANIFEST_LIMITS } from './limits.ts';
 import {
   MANIFEST_FILE,
   type Manifest,
@@ -12,6 +13,7 @@ import {
 } from './manifest.ts';
 import type { ModelSource } from './source.ts';
 import { type TensorInfo, tensorBytes } from './tensor.ts';
+import { parseUntrustedJson } from './untrusted-json.ts';
 
 /** Where shards and their manifest are kept: a directory of Node, of OPFS, of a test. */
 export interface ShardFolder {
@@ -124,14 +126,13 @@ export async function writeManifest(folder: ShardFolder, manifest: Manifest): Pr
 /** Reads and checks a folder's manifest. Errors: `corrupt`, `stale`. */
 export async function readManifest(folder: ShardFolder, signal?: AbortSignal): Promise<Manifest> {
   const file = await folder.read(MANIFEST_FILE);
-  const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(await file.read(0, file.size, signal));
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new LapisError('corrupt', 'The manifest is damaged: it is not JSON.', { cause: error });
+  if (file.size > MANIFEST_LIMITS.bytes) {
+    throw new LapisError(
+      'corrupt',
+      `The manifest has ${file.size} bytes; at most ${MANIFEST_LIMITS.bytes} are accepted.`,
+    );
   }
-  return parseManifest(value);
+  return parseManifest(parseUntrustedJson(await file.read(0, file.size, signal), 'The manifest is damaged: it'));
 }
 
 /** The shards of a folder as one file again: for a GGUF, the very file that was published. Not verified. */

@@ -2,7 +2,7 @@ import { LapisError } from '../protocol/errors.ts';
 import { type BpeVocabulary, bpe } from './bpe.ts';
 import { PieceTrie } from './piece-trie.ts';
 import type { TokenizerData } from './tokenizer-data.ts';
-import { PIECE_TYPE } from './vocabulary.ts';
+import { byteOfPiece, PIECE_TYPE } from './vocabulary.ts';
 
 /** Turns text into ids and back. */
 export interface Tokenizer {
@@ -18,7 +18,6 @@ export interface Tokenizer {
 /** SentencePiece's sign for a space. */
 const SPACE = '\u2581';
 const LONE_SURROGATE = /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g;
-const BYTE_PIECE = /^<0x([0-9A-Fa-f]{2})>$/;
 const NO_BYTES = new Uint8Array(0);
 
 /**
@@ -57,9 +56,7 @@ class SentencePieceTokenizer implements Tokenizer {
           this.#userDefined.add(piece, id);
           break;
         case PIECE_TYPE.byte: {
-          const match = BYTE_PIECE.exec(piece);
-          if (match === null) throw new LapisError('corrupt', `Token ${id} is marked as a byte but reads ${piece}.`);
-          const byte = Number.parseInt(match[1], 16);
+          const byte = byteOfPiece(piece, id);
           this.#byteIds[byte] = id;
           this.#byteOf.set(id, byte);
           break;

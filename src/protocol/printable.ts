@@ -1,0 +1,24 @@
+/** A name in a sentence is cut here: Gemma's longest tensor name has 32 characters, and a sentence quotes two at most. */
+const NAME_LENGTH = 100;
+
+/**
+ * Control characters, invisible and direction-changing ones (Unicode's category C, lone surrogates too), and the two separators
+ * that break a line.
+ */
+const NOT_PRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
+
+function escaped(character: string): string {
+  const code = character.codePointAt(0)!;
+  return code > 0xffff ? `\\u{${code.toString(16)}}` : `\\u${code.toString(16).padStart(4, '0')}`;
+}
+
+/**
+ * A text that someone else wrote (a name in a model file, a file's name) as it may stand in a sentence: on one line, of at most
+ * `length` characters and an ellipsis, and with nothing in it that moves the cursor, turns the direction of the text or hides.
+ */
+export function printable(text: string, length: number = NAME_LENGTH): string {
+  const cut = text.length > length;
+  const end = cut && /[\uD800-\uDBFF]/.test(text[length - 1]) ? length - 1 : length;
+  const shown = text.slice(0, end).replace(NOT_PRINTABLE, escaped);
+  return cut ? `${shown}…` : shown;
+}
