@@ -207,7 +207,7 @@ describe('what is not a Gemma 3 of supported types', () => {
 
   test.each([
     [10, 'Q2_K'],
-    [3, 'Q4_1'],
+    [23, 'IQ4_XS'],
     [999, 'number 999'],
   ])('is refused with tensor and type: %i', async (typeId, typeName) => {
     const file = altered((parts) => {

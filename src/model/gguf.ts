@@ -27,18 +27,14 @@ export interface GgufModelSource extends ModelSource {
 
 /** GGML's numbers of the types that Lapis does not read, for the error's sake (ggml.h). */
 const OTHER_TYPES: Record<number, string> = {
-  3: 'Q4_1',
-  7: 'Q5_1',
   9: 'Q8_1',
   10: 'Q2_K',
   11: 'Q3_K',
-  13: 'Q5_K',
   15: 'Q8_K',
   16: 'IQ2_XXS',
   17: 'IQ2_XS',
   18: 'IQ3_XXS',
   19: 'IQ1_S',
-  20: 'IQ4_NL',
   21: 'IQ3_S',
   22: 'IQ2_S',
   23: 'IQ4_XS',
@@ -48,9 +44,15 @@ const OTHER_TYPES: Record<number, string> = {
   27: 'I64',
   28: 'F64',
   29: 'IQ1_M',
+  31: 'Q4_0_4_4',
+  32: 'Q4_0_4_8',
+  33: 'Q4_0_8_8',
   34: 'TQ1_0',
   35: 'TQ2_0',
   39: 'MXFP4',
+  40: 'NVFP4',
+  41: 'Q1_0',
+  42: 'Q2_0',
 };
 
 const TYPE_BY_ID = new Map<number, TensorType>(

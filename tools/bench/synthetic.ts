@@ -116,10 +116,14 @@ const SCALES: Record<TensorType, number[]> = {
   F16: [],
   BF16: [],
   Q4_0: [0],
+  Q4_1: [0, 2],
   Q5_0: [0],
+  Q5_1: [0, 2],
   Q8_0: [0],
   Q4_K: [0, 2],
+  Q5_K: [0, 2],
   Q6_K: [208],
+  IQ4_NL: [0],
 };
 
 let pool: Uint8Array<ArrayBuffer> | undefined;

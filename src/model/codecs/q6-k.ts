@@ -1,6 +1,6 @@
 import { type Codec, putU16, u16At } from './codec.ts';
 import { f16Table, f32ToF16 } from './half.ts';
-import { clamp, extreme, roundEven } from './rounding.ts';
+import { clamp, extreme, roundEven, TINY } from './rounding.ts';
 
 /*
  * Q6_K: super-blocks of 256 in 210 bytes, sixteen sub-blocks of 16, value = d * scale * (q - 32).
@@ -16,8 +16,6 @@ const SUB_BLOCKS = 16;
 const HIGH = 128;
 const SCALES = 192;
 const D = 208;
-/** Sub-blocks smaller than this are zero (ggml's GROUP_MAX_EPS). */
-const TINY = Math.fround(1e-15);
 const { fround } = Math;
 
 /**

@@ -1,6 +1,9 @@
 /*
- * Roundings that the quantizers share. ggml computes in f32, so each operation is rounded with Math.fround where it counts.
+ * Ranges and roundings that the quantizers share. ggml computes in f32, so each operation is rounded with Math.fround where it counts.
  */
+
+/** Blocks whose values are all smaller than this are zero (ggml's GROUP_MAX_EPS). */
+export const TINY = Math.fround(1e-15);
 
 /** The value furthest from 0 among `count` from `from`, with its sign; the first of equals. */
 export function extreme(values: Float32Array, from: number, count: number): number {
@@ -14,6 +17,17 @@ export function extreme(values: Float32Array, from: number, count: number): numb
     }
   }
   return best;
+}
+
+/** The least and the greatest of `count` values from `from`. */
+export function extent(values: Float32Array, from: number, count: number): { min: number; max: number } {
+  let min = values[from];
+  let max = min;
+  for (let i = from + 1; i < from + count; i++) {
+    if (values[i] < min) min = values[i];
+    if (values[i] > max) max = values[i];
+  }
+  return { min, max };
 }
 
 /** C's roundf: to the nearest integer, halves away from 0. */

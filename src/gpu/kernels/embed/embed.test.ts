@@ -20,10 +20,12 @@ import embedText from './embed.wgsl?raw';
 
 const TYPES = Object.keys(TENSOR_TYPES) as TensorType[];
 const COLUMNS = 256;
+/** Another width, so that rows begin in the middle of what is packed: an odd number of blocks. */
+const OTHER_COLUMNS = { 1: 224, 32: 224, 256: 768 };
 const ROWS = 13;
 const CONTEXT = 16;
 const SLOTS = 3;
-/** Some rows of each type a part: 1 of F32, 8 of Q4_0. */
+/** Some rows of each type a part: 1 of 256 F32, 8 of 256 Q4_0. */
 const MAX_BINDING_BYTES = 1100;
 
 let device: GpuDevice;
@@ -35,16 +37,20 @@ afterAll(() => close());
 /** Where half-precision scales stand in a block. */
 const SCALE_OFFSETS: Partial<Record<TensorType, number[]>> = {
   Q4_0: [0],
+  Q4_1: [0, 2],
   Q5_0: [0],
+  Q5_1: [0, 2],
   Q8_0: [0],
   Q4_K: [0, 2],
+  Q5_K: [0, 2],
   Q6_K: [208],
+  IQ4_NL: [0],
 };
 
 /** Stored bytes in which every bit is random, but for numbers that must be finite. */
-function randomBlocks(type: TensorType): Uint8Array<ArrayBuffer> {
+function randomBlocks(type: TensorType, columns = COLUMNS): Uint8Array<ArrayBuffer> {
   const random = randomSource(type.length * 7 + type.charCodeAt(1));
-  const count = ROWS * COLUMNS;
+  const count = ROWS * columns;
   if (type === 'F32') return new Uint8Array(random.normals(count).buffer);
   if (type === 'F16') return new Uint8Array(Uint16Array.from(random.normals(count), f32ToF16).buffer);
   // The upper half of an f32 is a bf16.
@@ -59,8 +65,8 @@ function randomBlocks(type: TensorType): Uint8Array<ArrayBuffer> {
 }
 
 /** Uploads in pieces of 1, 3, 5, … blocks, so that pieces end inside rows, words of scales and parts. */
-async function upload(type: TensorType, stored: Uint8Array<ArrayBuffer>): Promise<WeightMatrix> {
-  const matrix = createWeightMatrix(device, type, type, ROWS, COLUMNS);
+async function upload(type: TensorType, stored: Uint8Array<ArrayBuffer>, columns = COLUMNS): Promise<WeightMatrix> {
+  const matrix = createWeightMatrix(device, type, type, ROWS, columns);
   const uploader = await WeightUploader.create(device, [type]);
   // Sources cut at multiples of 4 bytes.
   const unit = TENSOR_TYPES[type].blockBytes === 2 ? 4 : TENSOR_TYPES[type].blockBytes;
@@ -80,9 +86,10 @@ interface Batch {
 }
 
 async function embed(matrix: WeightMatrix, { generated, rows, slots = [] }: Batch, scale = 1) {
+  const { columns } = matrix;
   const kernel = await Kernel.compile(device, {
     label: 'embed',
-    constants: { COLUMNS, CONTEXT, F_EMBEDDING_SCALE: scale },
+    constants: { COLUMNS: columns, CONTEXT, F_EMBEDDING_SCALE: scale },
     parts: [rowsText, weightText(matrix.type), embedText],
   });
   const uniform = (words: number[]) => {
@@ -97,7 +104,7 @@ async function embed(matrix: WeightMatrix, { generated, rows, slots = [] }: Batc
   );
   const rowBuffer = words(rows.flatMap((row) => [...row, 0]));
   const history = words(new Array<number>(SLOTS * CONTEXT).fill(0));
-  const x = device.createBufferWith('x', new Float32Array(rows.length * COLUMNS).fill(Number.NaN));
+  const x = device.createBufferWith('x', new Float32Array(rows.length * columns).fill(Number.NaN));
   const dispatches = matrix.parts.map((part) =>
     kernel.bind(
       [[batch, uniform([part.firstRow, part.rows]), slotBuffer, rowBuffer, history, x], weightBindings(part)],
@@ -105,7 +112,7 @@ async function embed(matrix: WeightMatrix, { generated, rows, slots = [] }: Batc
     ),
   );
   return {
-    x: await runAndRead(device, dispatches, x, rows.length * COLUMNS),
+    x: await runAndRead(device, dispatches, x, rows.length * columns),
     rows: [...new Uint32Array(await device.read(rowBuffer, rows.length * 16))],
     history: [...new Uint32Array(await device.read(history, SLOTS * CONTEXT * 4))],
   };
@@ -115,18 +122,25 @@ function historyWith(entries: Record<number, number>): number[] {
   return Array.from({ length: SLOTS * CONTEXT }, (_, i) => entries[i] ?? 0);
 }
 
-test.each(TYPES)('%s: stored bytes come back bit for bit as dequantize() reads them', async (type) => {
-  const stored = randomBlocks(type);
-  const matrix = await upload(type, stored);
-  expect(matrix.parts.length).toBeGreaterThan(1);
-  const tokens = Array.from({ length: ROWS }, (_, token) => ROWS - 1 - token);
-  const { x } = await embed(matrix, { generated: false, rows: tokens.map((token) => [0, token, token]) });
-  const expected = dequantize(type, stored);
-  for (const [row, token] of tokens.entries()) {
-    const actual = x.slice(row * COLUMNS, (row + 1) * COLUMNS);
-    expect(actual, `row ${token}`).toEqual(expected.slice(token * COLUMNS, (token + 1) * COLUMNS));
-  }
-});
+const WIDTHS = TYPES.flatMap((type) =>
+  [COLUMNS, OTHER_COLUMNS[TENSOR_TYPES[type].blockSize]].map((n) => [type, n] as const),
+);
+
+test.each(WIDTHS)(
+  '%s in rows of %i: stored bytes come back bit for bit as dequantize() reads them',
+  async (type, columns) => {
+    const stored = randomBlocks(type, columns);
+    const matrix = await upload(type, stored, columns);
+    expect(matrix.parts.length).toBeGreaterThan(1);
+    const tokens = Array.from({ length: ROWS }, (_, token) => ROWS - 1 - token);
+    const { x } = await embed(matrix, { generated: false, rows: tokens.map((token) => [0, token, token]) });
+    const expected = dequantize(type, stored);
+    for (const [row, token] of tokens.entries()) {
+      const actual = x.slice(row * columns, (row + 1) * columns);
+      expect(actual, `row ${token}`).toEqual(expected.slice(token * columns, (token + 1) * columns));
+    }
+  },
+);
 
 test('prompt rows bring their token and position, and both go into the history', async () => {
   const stored = randomBlocks('Q8_0');

@@ -19,10 +19,14 @@ const PROMPT_COLUMNS: Record<TensorType, number> = {
   F16: 96,
   BF16: 640,
   Q4_0: 1152,
+  Q4_1: 96,
   Q5_0: 640,
+  Q5_1: 288,
   Q8_0: 2304,
   Q4_K: 256,
+  Q5_K: 768,
   Q6_K: 512,
+  IQ4_NL: 160,
 };
 
 /** The type whose prompt rows are tested as gelu of the upper half times the lower half. */
@@ -91,8 +95,14 @@ describe.each(SETTINGS)('matrix products, $setting', ({ options, prompts }) => {
   test.each([
     [32, 'Q8_0'],
     [96, 'Q5_0'],
+    [96, 'Q4_1'],
+    [160, 'IQ4_NL'],
+    [256, 'Q4_K'],
+    [288, 'Q5_1'],
     [640, 'BF16'],
     [1152, 'Q4_0'],
+    [1280, 'Q5_K'],
+    [2304, 'Q6_K'],
     [6912, 'Q8_0'],
   ] as const)('generated rows of %i in %s', async (columns, type) => {
     const { y, expected } = await run(type, 33, columns, 3, { kind: 'generated', rows: 4 });

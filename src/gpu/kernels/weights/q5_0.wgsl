@@ -3,10 +3,6 @@
 @group(1) @binding(1) var<storage, read> fifth_bits: array<u32>;
 @group(1) @binding(2) var<storage, read> scales: array<u32>;
 
-fn fifth(bits: u32) -> vec4<u32> {
-  return ((vec4<u32>(bits) >> vec4<u32>(0u, 1u, 2u, 3u)) & vec4<u32>(1u)) << vec4<u32>(4u);
-}
-
 fn load16(index: u32) -> array<vec4<f32>, 4> {
   let block = index >> 1u;
   let d = half_of(scales[block >> 1u], block);

@@ -4,20 +4,29 @@ import { LapisError } from '../../../protocol/errors.ts';
 import { COPY_DST, type GpuDevice, STORAGE, UNIFORM } from '../../device.ts';
 import { type Bindings, encode, Kernel } from '../../kernel.ts';
 import repackQ4_0 from '../repack/q4_0.wgsl?raw';
+import repackQ4_1 from '../repack/q4_1.wgsl?raw';
 import repackQ4_K from '../repack/q4_k.wgsl?raw';
 import repackQ5_0 from '../repack/q5_0.wgsl?raw';
+import repackQ5_1 from '../repack/q5_1.wgsl?raw';
+import repackQ5_K from '../repack/q5_k.wgsl?raw';
 import repackQ6_K from '../repack/q6_k.wgsl?raw';
 import repackQ8_0 from '../repack/q8_0.wgsl?raw';
 import repackText from '../repack/repack.wgsl?raw';
 import bf16 from './bf16.wgsl?raw';
 import f16 from './f16.wgsl?raw';
 import f32 from './f32.wgsl?raw';
+import fifth from './fifth.wgsl?raw';
+import iq4_nl from './iq4_nl.wgsl?raw';
 import nibbles from './nibbles.wgsl?raw';
 import q4_0 from './q4_0.wgsl?raw';
+import q4_1 from './q4_1.wgsl?raw';
 import q4_k from './q4_k.wgsl?raw';
 import q5_0 from './q5_0.wgsl?raw';
+import q5_1 from './q5_1.wgsl?raw';
+import q5_k from './q5_k.wgsl?raw';
 import q6_k from './q6_k.wgsl?raw';
 import q8_0 from './q8_0.wgsl?raw';
+import scaleAndMin from './scale_and_min.wgsl?raw';
 
 /** How a tensor type stands in GPU memory and how it gets there. A new quantization type is one entry here and its WGSL. */
 interface WeightLayout {
@@ -36,19 +45,45 @@ const LAYOUTS: Record<TensorType, WeightLayout> = {
   F16: { load: f16, buffers: [{ name: 'elements', bytesPerBlock: 2 }] },
   BF16: { load: bf16, buffers: [{ name: 'elements', bytesPerBlock: 2 }] },
   Q4_0: { load: nibbles + q4_0, buffers: [{ name: 'quants', bytesPerBlock: 16 }, SCALES], repack: repackQ4_0 },
+  Q4_1: {
+    load: nibbles + q4_1,
+    buffers: [
+      { name: 'quants', bytesPerBlock: 16 },
+      { name: 'heads', bytesPerBlock: 4 },
+    ],
+    repack: repackQ4_1,
+  },
   Q5_0: {
-    load: nibbles + q5_0,
+    load: nibbles + fifth + q5_0,
     buffers: [{ name: 'quants', bytesPerBlock: 16 }, { name: 'fifth bits', bytesPerBlock: 4 }, SCALES],
     repack: repackQ5_0,
   },
+  Q5_1: {
+    load: nibbles + fifth + q5_1,
+    buffers: [
+      { name: 'quants', bytesPerBlock: 16 },
+      { name: 'fifth bits', bytesPerBlock: 4 },
+      { name: 'heads', bytesPerBlock: 4 },
+    ],
+    repack: repackQ5_1,
+  },
   Q8_0: { load: nibbles + q8_0, buffers: [{ name: 'quants', bytesPerBlock: 32 }, SCALES], repack: repackQ8_0 },
   Q4_K: {
-    load: nibbles + q4_k,
+    load: nibbles + scaleAndMin + q4_k,
     buffers: [
       { name: 'quants', bytesPerBlock: 128 },
       { name: 'heads', bytesPerBlock: 16 },
     ],
     repack: repackQ4_K,
+  },
+  Q5_K: {
+    load: nibbles + fifth + scaleAndMin + q5_k,
+    buffers: [
+      { name: 'quants', bytesPerBlock: 128 },
+      { name: 'fifth bits', bytesPerBlock: 32 },
+      { name: 'heads', bytesPerBlock: 16 },
+    ],
+    repack: repackQ5_K,
   },
   Q6_K: {
     load: nibbles + q6_k,
@@ -60,6 +95,8 @@ const LAYOUTS: Record<TensorType, WeightLayout> = {
     ],
     repack: repackQ6_K,
   },
+  // The same bytes as Q4_0, read by another curve.
+  IQ4_NL: { load: nibbles + iq4_nl, buffers: [{ name: 'quants', bytesPerBlock: 16 }, SCALES], repack: repackQ4_0 },
 };
 
 /** The WGSL that reads weights of a type, for kernels to build on. */

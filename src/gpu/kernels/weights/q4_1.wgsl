@@ -1,0 +1,16 @@
+// Q4_1: x = d·q + m, blocks of 32. Repacked: 4-bit quants in order of element, d and m of a block as the halves of a word.
+@group(1) @binding(0) var<storage, read> quants: array<vec2<u32>>;
+@group(1) @binding(1) var<storage, read> heads: array<u32>;
+
+fn load16(index: u32) -> array<vec4<f32>, 4> {
+  let head = unpack2x16float(heads[index >> 1u]);
+  let q = quants[index];
+  let d = head.x;
+  let m = vec4<f32>(head.y);
+  return array<vec4<f32>, 4>(
+    d * vec4<f32>(low_nibbles(q.x)) + m,
+    d * vec4<f32>(high_nibbles(q.x)) + m,
+    d * vec4<f32>(low_nibbles(q.y)) + m,
+    d * vec4<f32>(high_nibbles(q.y)) + m,
+  );
+}

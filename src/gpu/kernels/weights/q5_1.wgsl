@@ -1,0 +1,20 @@
+// Q5_1: x = d·q + m, blocks of 32. Repacked: low 4 bits in order of element, fifth bits as one word a block, d and m of a block as the
+// halves of a word.
+@group(1) @binding(0) var<storage, read> quants: array<vec2<u32>>;
+@group(1) @binding(1) var<storage, read> fifth_bits: array<u32>;
+@group(1) @binding(2) var<storage, read> heads: array<u32>;
+
+fn load16(index: u32) -> array<vec4<f32>, 4> {
+  let block = index >> 1u;
+  let head = unpack2x16float(heads[block]);
+  let q = quants[index];
+  let bits = fifth_bits[block] >> ((index & 1u) << 4u);
+  let d = head.x;
+  let m = vec4<f32>(head.y);
+  return array<vec4<f32>, 4>(
+    d * vec4<f32>(low_nibbles(q.x) | fifth(bits)) + m,
+    d * vec4<f32>(high_nibbles(q.x) | fifth(bits >> 4u)) + m,
+    d * vec4<f32>(low_nibbles(q.y) | fifth(bits >> 8u)) + m,
+    d * vec4<f32>(high_nibbles(q.y) | fifth(bits >> 12u)) + m,
+  );
+}

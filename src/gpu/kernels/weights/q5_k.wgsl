@@ -1,0 +1,20 @@
+// Q5_K: x = d·sc·q − dmin·m, blocks of 256 in eight sub-blocks of 32 with 6-bit sc and m.
+// Repacked: low 4 bits in order of element, fifth bits as one word a sub-block; a head of 4 words a block.
+@group(1) @binding(0) var<storage, read> quants: array<vec2<u32>>;
+@group(1) @binding(1) var<storage, read> fifth_bits: array<u32>;
+@group(1) @binding(2) var<storage, read> heads: array<vec4<u32>>;
+
+fn load16(index: u32) -> array<vec4<f32>, 4> {
+  let head = heads[index >> 4u];
+  let factor = unpack2x16float(head.x) * scale_and_min(head, (index >> 1u) & 7u);
+  let q = quants[index];
+  let bits = fifth_bits[index >> 1u] >> ((index & 1u) << 4u);
+  let d = factor.x;
+  let minimum = vec4<f32>(factor.y);
+  return array<vec4<f32>, 4>(
+    d * vec4<f32>(low_nibbles(q.x) | fifth(bits)) - minimum,
+    d * vec4<f32>(high_nibbles(q.x) | fifth(bits >> 4u)) - minimum,
+    d * vec4<f32>(low_nibbles(q.y) | fifth(bits >> 8u)) - minimum,
+    d * vec4<f32>(high_nibbles(q.y) | fifth(bits >> 12u)) - minimum,
+  );
+}

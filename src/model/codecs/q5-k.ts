@@ -1,0 +1,58 @@
+import type { Codec } from './codec.ts';
+import {
+  HEAD_BYTES,
+  quantizeSuperBlock,
+  readHead,
+  SUB_BLOCKS,
+  SUB_SIZE,
+  SUPER_SIZE,
+  type SubBlockGrids,
+} from './super-block.ts';
+
+/*
+ * Q5_K: super-blocks of 256 in 176 bytes.
+ *   0  16 bytes: scales and mins (super-block.ts)
+ *  16  32 bytes: bit j of byte i is the fifth bit of element i of sub-block j
+ *  48  128 bytes: of each 32, low nibbles are one sub-block, high nibbles the next
+ */
+const BYTES = 176;
+const FIFTH = HEAD_BYTES;
+const NIBBLES = HEAD_BYTES + SUB_SIZE;
+const GRIDS: SubBlockGrids = { maxLevel: 31, firstStep: -0.5, steps: 15 };
+
+export const q5_k: Codec = {
+  type: 'Q5_K',
+  dequantize(blocks) {
+    const values = new Float32Array((blocks.length / BYTES) * SUPER_SIZE);
+    const scales = new Float32Array(SUB_BLOCKS);
+    const mins = new Float32Array(SUB_BLOCKS);
+    for (let at = 0, out = 0; at < blocks.length; at += BYTES, out += SUPER_SIZE) {
+      readHead(blocks, at, scales, mins);
+      for (let j = 0; j < SUB_BLOCKS; j++) {
+        const from = at + NIBBLES + (j >> 1) * SUB_SIZE;
+        const shift = (j & 1) * 4;
+        for (let i = 0; i < SUB_SIZE; i++) {
+          const fifth = (blocks[at + FIFTH + i] >> j) & 1;
+          values[out + j * SUB_SIZE + i] = scales[j] * (((blocks[from + i] >> shift) & 15) | (fifth << 4)) - mins[j];
+        }
+      }
+    }
+    return values;
+  },
+  quantize(values) {
+    const blocks = new Uint8Array((values.length / SUPER_SIZE) * BYTES);
+    const levels = new Uint8Array(SUPER_SIZE);
+    for (let at = 0, from = 0; from < values.length; at += BYTES, from += SUPER_SIZE) {
+      quantizeSuperBlock(values, from, blocks, at, levels, GRIDS);
+      for (let j = 0; j < SUB_BLOCKS; j++) {
+        const to = at + NIBBLES + (j >> 1) * SUB_SIZE;
+        for (let i = 0; i < SUB_SIZE; i++) {
+          const level = levels[j * SUB_SIZE + i];
+          blocks[to + i] |= (level & 15) << ((j & 1) * 4);
+          blocks[at + FIFTH + i] |= (level >> 4) << j;
+        }
+      }
+    }
+    return blocks;
+  },
+};
