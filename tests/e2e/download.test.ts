@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CATALOGUE } from '../../src/storage/catalogue.ts';
 import type { Headless } from '../../src/ui/headless/headless.ts';
 import type { Lapis } from './harness.ts';
-import { DIST, findChromium, launchLapis } from './harness.ts';
+import { findChromium, launchLapis } from './harness.ts';
 import type { Hub } from './hub.ts';
 import { startHub } from './hub.ts';
+import type { Pin } from './repinned.ts';
+import { pin, repinned } from './repinned.ts';
 
 /*
  * A person downloads a pinned model in the settings. The extension is the built one, with its addresses and its policy; only the sizes
@@ -21,45 +21,14 @@ declare const lapis: Headless;
 const MIB = 1024 * 1024;
 const SHARD = 64 * MIB;
 
-interface Pin {
-  id: string;
-  name: string;
-  url: string;
-  bytes: number;
-  sha256: string;
-}
-
-function pin(id: string): Pin {
-  const model = CATALOGUE.find((candidate) => candidate.id === id);
-  if (model?.origin.kind !== 'url') throw new Error(`${id} is no download.`);
-  const { name, bytes, origin } = model;
-  return { id, name, bytes, url: origin.url, sha256: origin.sha256 };
-}
-
 const GOOD = pin('gemma-3-270m-it-q8_0');
 const CUT = pin('gemma-3-1b-it-q4_k_m');
 const WRONG = pin('gemma-3-4b-it-q4_k_m');
 
-/** The built extension with other pins, in a folder of its own. */
-async function repinned(pins: [Pin, Uint8Array][]): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'lapis-pins-'));
-  await cp(process.env.LAPIS_DIST ?? DIST, folder, { recursive: true });
-  let found = 0;
-  for (const file of await readdir(join(folder, 'assets'))) {
-    const path = join(folder, 'assets', file);
-    const script = await readFile(path, 'utf8');
-    if (!file.endsWith('.js') || !pins.every(([{ sha256 }]) => script.includes(sha256))) continue;
-    const changed = pins.reduce((text, [{ bytes, sha256 }, content]) => {
-      const parts = text.replace(sha256, createHash('sha256').update(content).digest('hex')).split(`bytes:${bytes},`);
-      expect(parts).toHaveLength(2);
-      return parts.join(`bytes:${content.length},`);
-    }, script);
-    await writeFile(path, changed);
-    found++;
-  }
-  expect(found).toBe(1);
-  return folder;
-}
+const contentOf = (bytes: Uint8Array) => ({
+  bytes: bytes.length,
+  sha256: createHash('sha256').update(bytes).digest('hex'),
+});
 
 describe.skipIf(!findChromium())('the download of a pinned model', { timeout: 60_000 }, () => {
   let hub: Hub;
@@ -75,9 +44,9 @@ describe.skipIf(!findChromium())('the download of a pinned model', { timeout: 60
     large = Buffer.concat([small, Buffer.alloc(SHARD + 3 * MIB - small.length)]);
     hub = await startHub();
     extensionDir = await repinned([
-      [GOOD, small],
-      [CUT, large],
-      [WRONG, small],
+      [GOOD, contentOf(small)],
+      [CUT, contentOf(large)],
+      [WRONG, contentOf(small)],
     ]);
     browser = await launchLapis({ extensionDir, args: hub.browserArgs });
     settings = await browser.openPage('src/ui/options/index.html');
@@ -137,7 +106,7 @@ describe.skipIf(!findChromium())('the download of a pinned model', { timeout: 60
     );
 
   test('shows its progress, ends in a model in use, and that model answers', async () => {
-    hub.serve(GOOD.url, { bytes: small, pieceBytes: 128 * 1024, pauseMs: 50 });
+    hub.serve(GOOD.url, { content: small, pieceBytes: 128 * 1024, pauseMs: 50 });
     expect(await downloadButton(GOOD).textContent()).toBe('Download 6.20 MB');
     const seen = await download(GOOD, card(GOOD).getByText('In use', { exact: true }));
     // Not of the loading that follows: that begins at 0 again.
@@ -149,19 +118,19 @@ describe.skipIf(!findChromium())('the download of a pinned model', { timeout: 60
     expect(model).toBe(GOOD.id);
     expect(last?.type === 'end' && last.tokens.length).toBe(4);
     const range = `bytes=0-${small.length - 1}`;
-    expect(hub.requests).toEqual([
+    expect(hub.requests).toMatchObject([
       { method: 'GET', host: 'huggingface.co', range, origin: `chrome-extension://${browser.extensionId}` },
       { method: 'GET', host: 'cas-bridge.xethub.hf.co', range, origin: 'null' },
     ]);
   });
 
   test('says in a sentence that the connection was cut, offers nothing half-made, and goes on at the next click', async () => {
-    hub.serve(CUT.url, { bytes: large, cutAt: SHARD + MIB });
+    hub.serve(CUT.url, { content: large, cutAt: [SHARD + MIB] });
     expect(await failure(CUT)).toBe('The connection to huggingface.co failed: check that this machine is online.');
     expect(await stored(CUT)).toBe(false);
     expect((await answer()).model).toBe(GOOD.id);
 
-    hub.serve(CUT.url, { bytes: large });
+    hub.serve(CUT.url, { content: large });
     await download(CUT, card(CUT).getByText('In use', { exact: true }));
     expect(hub.requests.at(-1)?.range).toBe(`bytes=${SHARD}-${large.length - 1}`);
     expect(await card(CUT).getByRole('alert').count()).toBe(0);
@@ -171,12 +140,12 @@ describe.skipIf(!findChromium())('the download of a pinned model', { timeout: 60
   });
 
   test('says in a sentence that the file is gone, or that it is another, and never makes a model of it', async () => {
-    hub.serve(WRONG.url, { bytes: small, status: 404 });
+    hub.serve(WRONG.url, { content: small, status: 404 });
     expect(await failure(WRONG)).toBe('The download from huggingface.co failed: the file is not there any more (404).');
 
     const other = small.slice();
     other[other.length >> 1] ^= 1;
-    hub.serve(WRONG.url, { bytes: other });
+    hub.serve(WRONG.url, { content: other });
     expect(await failure(WRONG)).toBe(
       'What was downloaded is not Gemma 3 4B as published (its SHA-256 differs), so it was deleted. Download or choose the file again.',
     );

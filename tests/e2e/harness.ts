@@ -50,6 +50,8 @@ export interface Lapis {
   killOffscreenDocument(): Promise<void>;
   /** Ends the service worker; Chrome starts it again when something needs it. */
   killServiceWorker(): Promise<void>;
+  /** Kills the whole browser as the system would, and returns when it is gone: nothing of it gets to tidy up. */
+  killBrowser(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -122,6 +124,12 @@ export async function launchLapis(options: LaunchOptions = {}): Promise<Lapis> {
       await cdp.send('ServiceWorker.enable');
       await cdp.send('ServiceWorker.stopAllWorkers');
       await page.close();
+    },
+    async killBrowser() {
+      const { processInfo } = await browserCdp.send('SystemInfo.getProcessInfo');
+      const gone = new Promise<void>((resolve) => context.once('close', () => resolve()));
+      for (const { type, id } of processInfo) if (type === 'browser') process.kill(id, 'SIGKILL');
+      await gone;
     },
     async close() {
       await context.close();

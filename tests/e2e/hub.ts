@@ -1,81 +1,128 @@
-import { generateKeyPairSync, sign } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createHash } from 'node:crypto';
+import { createReadStream, statSync } from 'node:fs';
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
+import { selfSigned } from './self-signed.ts';
 
+const HUB_HOST = 'huggingface.co';
 /** Where the links of the hub lead: another host, of another domain, that keeps the bytes. */
 const STORAGE_HOST = 'cas-bridge.xethub.hf.co';
-const HUB_HOST = 'huggingface.co';
+/** A server that is no hub: it sends the bytes itself. */
+export const PLAIN_HOST = 'files.lapis.example';
 
-/** How a file is served. */
+/** What `main` is, of every repository. */
+export const COMMIT = '4f1c2a9d7e3b5068c2d4e6f80a1b3c5d7e9f0a2b';
+
+/** What is served: bytes in memory, or the path of a file, which is never in memory as a whole. */
+type Content = Uint8Array | string;
+
+/** How one request for a file is answered. */
 export interface Served {
-  bytes: Uint8Array;
-  /** Sent at once; 4 MiB when absent. */
+  content: Content;
+  /** Sent at once; 1 MiB when absent. */
   pieceBytes?: number;
   /** Between one piece and the next. */
   pauseMs?: number;
-  /** The connection is cut, without a word, once the file has been sent up to here. */
-  cutAt?: number;
+  /** The connection is cut, without a word, when it reaches one of these offsets in the file; once at each. */
+  cutAt?: readonly number[];
+  /** Nothing more is sent once the file has been sent up to here, but the connection stays open. */
+  stallAt?: number;
   /** The storage host's status instead of the file. */
   status?: number;
+  /** The hub's own status instead of a link to the storage host. */
+  hubStatus?: number;
+  /** In seconds or as a date, with any status. */
+  retryAfter?: string;
+  /** Whether scripts of other origins may read Retry-After, ETag and Content-Range; false when absent, as with the real storage. */
+  exposed?: boolean;
+  /** The whole file from its start with status 200, whatever was asked for. */
+  ignoresRange?: boolean;
+  /** A page for people in place of the file, with status 200: a login, say. */
+  page?: string;
 }
 
 /** A request as it came. */
 export interface HubRequest {
   method: string;
   host: string;
+  path: string;
   range?: string;
   origin?: string;
+  /** Bytes of the body that the connection has taken. */
+  sent: number;
 }
 
+interface HubFile {
+  answer: Answer;
+  /** How often. */
+  asked: number;
+  /** Where a connection has been cut. */
+  cuts: Set<number>;
+}
+
+/** The same for every request, or decided for each: a mood that passes, a file that changes. */
+type Answer = Served | ((request: HubRequest, index: number) => Served);
+
 export interface Hub {
-  /** Switches for a browser that takes this server for both hosts. */
+  /** Switches for a browser that takes this server for all its hosts. */
   readonly browserArgs: string[];
   /** The requests so far, the latest last. */
   readonly requests: HubRequest[];
-  /** Serves a URL of the hub from then on in this way. */
-  serve(url: string, served: Served): void;
+  /** Serves a URL from then on in this way: of the hub, `/owner/repo/resolve/revision/file`, or of the plain host. */
+  serve(url: string, answer: Answer): void;
+  /** Bytes of files that were sent since the last call. */
+  takeSent(): number;
   close(): Promise<void>;
 }
 
 /**
  * A server that behaves as Hugging Face's hub does towards an extension: a link redirects to another host, both allow any origin but
- * show no ETag, both honour a range and refuse a preflight. The browser finds it under the real names, over TLS, so that the addresses
- * and the content security policy are those of the product.
+ * the storage shows no headers, both honour a range and refuse a preflight. The browser finds it under the real names, over TLS, so
+ * that the addresses and the content security policy are those of the product.
  */
 export async function startHub(): Promise<Hub> {
-  const files = new Map<string, Served>();
+  const files = new Map<string, HubFile>();
   const requests: HubRequest[] = [];
+  const fileOf = (host: string, path: string) => files.get((host === PLAIN_HOST ? PLAIN_HOST : HUB_HOST) + path);
 
-  const server = createServer(selfSigned(), (request, response) => {
-    const { host = '', range, origin } = request.headers;
-    const { pathname } = new URL(request.url ?? '/', `https://${host}`);
-    requests.push({ method: request.method ?? '', host, range, origin });
-    const served = files.get(pathname);
-    if (request.method !== 'GET') response.writeHead(403).end();
-    else if (!served) response.writeHead(404, { 'access-control-allow-origin': '*' }).end();
-    else if (host === HUB_HOST) {
-      response
-        .writeHead(302, {
-          location: `https://${STORAGE_HOST}${pathname}?signature=1`,
-          'access-control-allow-origin': origin ?? '*',
-          'access-control-expose-headers': 'X-Repo-Commit',
-          vary: 'Origin',
-        })
-        .end();
-    } else send(served, request, response);
+  const server = createServer(selfSigned(), (message, response) => {
+    const { host = '', range, origin } = message.headers;
+    const { pathname: path } = new URL(message.url ?? '/', `https://${host}`);
+    const request: HubRequest = { method: message.method ?? '', host, path, range, origin, sent: 0 };
+    requests.push(request);
+    const allow = { 'access-control-allow-origin': host === HUB_HOST ? (origin ?? '*') : '*', vary: 'Origin' };
+    const file = fileOf(host, path);
+    // What the hub redirects to the storage is asked for once.
+    const served = file && (typeof file.answer === 'function' ? file.answer(request, file.asked) : file.answer);
+    if (file && host !== HUB_HOST) file.asked++;
+    if (request.method !== 'GET' && request.method !== 'HEAD') response.writeHead(403).end();
+    else if (host === HUB_HOST && path.startsWith('/api/')) void answerApi(files, path, allow, response);
+    else if (!served) response.writeHead(404, allow).end();
+    else if (host === HUB_HOST) redirect(served, path, allow, response);
+    else void send(served, file.cuts, request, message, response);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  let taken = 0;
 
   return {
     browserArgs: [
-      `--host-resolver-rules=${[HUB_HOST, STORAGE_HOST].map((host) => `MAP ${host} ${address}`).join(',')}`,
+      `--host-resolver-rules=${[HUB_HOST, STORAGE_HOST, PLAIN_HOST].map((host) => `MAP ${host} ${address}`).join(',')}`,
       '--ignore-certificate-errors',
     ],
     requests,
-    serve: (url, served) => void files.set(new URL(url).pathname, served),
+    serve(url, answer) {
+      const { host, pathname } = new URL(url);
+      files.set(host + pathname, { answer, asked: 0, cuts: new Set() });
+    },
+    takeSent() {
+      const sum = requests.reduce((bytes, { sent }) => bytes + sent, 0);
+      const fresh = sum - taken;
+      taken = sum;
+      return fresh;
+    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -84,62 +131,125 @@ export async function startHub(): Promise<Hub> {
   };
 }
 
-async function send(served: Served, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { bytes, pieceBytes = 4 * 1024 * 1024, pauseMs = 0, cutAt = Number.POSITIVE_INFINITY, status } = served;
-  const allow = { 'access-control-allow-origin': '*' };
-  if (status) {
-    response.writeHead(status, allow).end();
-    return;
-  }
-  const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? [];
-  const start = Number(first ?? 0);
-  const end = Math.min(Number(last ?? bytes.length - 1) + 1, bytes.length);
-  response.writeHead(first === undefined ? 200 : 206, {
-    ...allow,
-    etag: '"content"',
-    'content-length': end - start,
-    ...(first !== undefined && { 'content-range': `bytes ${start}-${end - 1}/${bytes.length}` }),
-  });
-  for (let at = start; at < end && !response.destroyed; at += pieceBytes) {
-    if (at >= cutAt) {
-      response.destroy();
-      return;
-    }
-    const piece = bytes.subarray(at, Math.min(at + pieceBytes, end, cutAt));
-    await new Promise<void>((resolve) => response.write(piece, () => resolve()));
-    await pause(pauseMs);
-  }
-  response.end();
+function redirect(
+  { hubStatus, retryAfter, exposed }: Served,
+  path: string,
+  allow: OutgoingHttpHeaders,
+  response: ServerResponse,
+): void {
+  const shown = ['X-Repo-Commit', ...(exposed ? ['Retry-After'] : [])].join(',');
+  const headers = { ...allow, 'access-control-expose-headers': shown };
+  if (hubStatus) response.writeHead(hubStatus, { ...headers, ...(retryAfter && { 'retry-after': retryAfter }) }).end();
+  else response.writeHead(302, { ...headers, location: `https://${STORAGE_HOST}${path}?signature=1` }).end();
 }
 
-/** A key and a certificate of the least that TLS takes (RFC 5280, version 1), which no browser trusts unless it is told to. */
-function selfSigned(): { key: string; cert: string } {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const der = (tag: number, ...parts: Uint8Array[]): Buffer => {
-    const body = Buffer.concat(parts);
-    // In as few bytes as can be.
-    const { length: size } = body;
-    const length = size < 128 ? [size] : size < 256 ? [0x81, size] : [0x82, size >> 8, size & 255];
-    return Buffer.concat([Buffer.from([tag, ...length]), body]);
+async function send(
+  served: Served,
+  cuts: Set<number>,
+  request: HubRequest,
+  message: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const {
+    content,
+    pieceBytes = 1024 * 1024,
+    pauseMs,
+    cutAt = [],
+    stallAt = Infinity,
+    status,
+    retryAfter,
+    page,
+  } = served;
+  const headers: OutgoingHttpHeaders = {
+    'access-control-allow-origin': '*',
+    ...(served.exposed && { 'access-control-expose-headers': 'Retry-After,ETag,Content-Range' }),
+    ...(retryAfter && { 'retry-after': retryAfter }),
   };
-  const sequence = (...parts: Uint8Array[]) => der(0x30, ...parts);
-  const utcTime = (text: string) => der(0x17, Buffer.from(text));
-  // 1.2.840.10045.4.3.2, ecdsa-with-SHA256.
-  const algorithm = sequence(der(6, Buffer.from('2a8648ce3d040302', 'hex')));
-  // 2.5.4.3, the common name.
-  const name = sequence(der(0x31, sequence(der(6, Buffer.from('550403', 'hex')), der(12, Buffer.from('test')))));
-  const content = sequence(
-    der(2, Buffer.from([1])),
-    algorithm,
-    name,
-    sequence(utcTime('200101000000Z'), utcTime('491231000000Z')),
-    name,
-    publicKey.export({ type: 'spki', format: 'der' }),
-  );
-  const signature = sign('sha256', content, privateKey);
-  const certificate = sequence(content, algorithm, der(3, Buffer.from([0]), signature));
-  return {
-    key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-    cert: `-----BEGIN CERTIFICATE-----\n${certificate.toString('base64')}\n-----END CERTIFICATE-----\n`,
-  };
+  if (status) {
+    response.writeHead(status, headers).end();
+    return;
+  }
+  if (page) {
+    response.writeHead(200, { ...headers, 'content-type': 'text/html' }).end(page);
+    return;
+  }
+  const size = sizeOf(content);
+  const [, first, last] = (!served.ignoresRange && /^bytes=(\d+)-(\d*)$/.exec(request.range ?? '')) || [];
+  const start = Number(first ?? 0);
+  const end = Math.min(last ? Number(last) + 1 : size, size);
+  if (start >= end) {
+    response.writeHead(416, { ...headers, 'content-range': `bytes */${size}` }).end();
+    return;
+  }
+  response.writeHead(first === undefined ? 200 : 206, {
+    ...headers,
+    etag: '"content"',
+    'content-type': 'application/octet-stream',
+    'content-length': end - start,
+    ...(first !== undefined && { 'content-range': `bytes ${start}-${end - 1}/${size}` }),
+  });
+  if (message.method === 'HEAD') {
+    response.end();
+    return;
+  }
+  const cut = Math.min(...cutAt.filter((offset) => offset >= start && !cuts.has(offset)), Infinity);
+  const stop = Math.min(end, cut, stallAt);
+  for await (const piece of piecesOf(content, start, stop, pieceBytes)) {
+    if (response.destroyed) return;
+    await new Promise<void>((resolve) => response.write(piece, () => resolve()));
+    if (!response.destroyed) request.sent += piece.length;
+    if (pauseMs) await pause(pauseMs);
+  }
+  if (stop === end) response.end();
+  else if (stop === cut) {
+    cuts.add(cut);
+    response.destroy();
+  }
+}
+
+function sizeOf(content: Content): number {
+  return typeof content === 'string' ? statSync(content).size : content.length;
+}
+
+async function* piecesOf(content: Content, start: number, end: number, pieceBytes: number): AsyncGenerator<Uint8Array> {
+  if (start >= end) return;
+  if (typeof content === 'string') yield* createReadStream(content, { start, end: end - 1, highWaterMark: pieceBytes });
+  else for (let at = start; at < end; at += pieceBytes) yield content.subarray(at, Math.min(at + pieceBytes, end));
+}
+
+/**
+ * What the hub says of a repository: `/api/models/OWNER/REPO` or `…/revision/REVISION` its commit and files, `…/tree/REVISION` the
+ * files' sizes and SHA-256.
+ */
+async function answerApi(
+  files: ReadonlyMap<string, HubFile>,
+  path: string,
+  allow: OutgoingHttpHeaders,
+  response: ServerResponse,
+): Promise<void> {
+  const [, repository, kind = 'revision'] =
+    /^\/api\/models\/([^/]+\/[^/]+)(?:\/(revision|tree)\/.*)?$/.exec(path) ?? [];
+  const known: { path: string; content: Content }[] = [];
+  for (const [address, { answer }] of files) {
+    const [, owner, file] = /^huggingface\.co\/([^/]+\/[^/]+)\/resolve\/[^/]+\/(.+)$/.exec(address) ?? [];
+    if (owner === repository && typeof answer !== 'function') known.push({ path: file, content: answer.content });
+  }
+  if (known.length === 0) {
+    response.writeHead(401, allow).end(JSON.stringify({ error: 'Invalid username or password.' }));
+    return;
+  }
+  const siblings = known.map((file) => ({ rfilename: file.path }));
+  const tree = known.map(async ({ path, content }) => {
+    const oid = await sha256Of(content);
+    const size = sizeOf(content);
+    return { type: 'file', oid: COMMIT, size, path, lfs: { oid, size, pointerSize: 134 } };
+  });
+  const body = kind === 'tree' ? await Promise.all(tree) : { id: repository, sha: COMMIT, gated: false, siblings };
+  response.writeHead(200, { ...allow, 'content-type': 'application/json' }).end(JSON.stringify(body));
+}
+
+async function sha256Of(content: Content): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const piece of piecesOf(content, 0, sizeOf(content), 16 * 1024 * 1024)) hash.update(piece);
+  return hash.digest('hex');
 }
