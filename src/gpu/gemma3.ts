@@ -33,8 +33,8 @@ export interface LoadOptions {
   onProgress?: (progress: WeightProgress) => void;
 }
 
-const DEFAULT_CONTEXT = 4096;
-const DEFAULT_SLOTS = 4;
+export const DEFAULT_CONTEXT = 4096;
+export const DEFAULT_SLOTS = 4;
 
 /** The plans for one number of generated rows. */
 interface GeneratedPlan {
