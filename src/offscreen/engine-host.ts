@@ -7,10 +7,15 @@ import { CATALOGUE, DEMO_MODEL_ID } from '../storage/catalogue.ts';
 import { ModelStore } from '../storage/model-store.ts';
 import { openOpfs } from '../storage/opfs.ts';
 import { Chat } from './chat.ts';
+import { Downloads } from './downloads.ts';
 import type { KeyValue } from './key-value.ts';
+import type { ModelEntriesOptions } from './model-entries.ts';
+import { ModelEntries } from './model-entries.ts';
+import { ModelSources } from './model-sources.ts';
 import { Models, SELECTED_MODEL_KEY } from './models.ts';
 import type { StartModel } from './running-model.ts';
 import { StatusBoard } from './status-board.ts';
+import { Terms } from './terms.ts';
 
 export interface EngineHost extends LapisHost {
   /** Whether something is under way that the worker's end would cut off. */
@@ -20,13 +25,15 @@ export interface EngineHost extends LapisHost {
 export interface EngineHostOptions {
   keyValue: KeyValue;
   start: StartModel;
+  /** Bytes of GPU memory that a model takes at the default context length. */
+  gpuBytes: ModelEntriesOptions['gpuBytes'];
 }
 
 /** Under which the person's ChatOverrides are kept. */
 const OVERRIDES_KEY = 'chat-overrides';
 
 /** Everything that pages may ask for, in one place. Opening it sweeps the storage before anything is served. */
-export async function openEngineHost({ keyValue, start }: EngineHostOptions): Promise<EngineHost> {
+export async function openEngineHost({ keyValue, start, gpuBytes }: EngineHostOptions): Promise<EngineHost> {
   const selected = (await keyValue.get<string>(SELECTED_MODEL_KEY)) ?? DEMO_MODEL_ID;
   const packageUrl = (path: string) => new URL(`/${path}`, self.location.origin).href;
   const store = await ModelStore.open({ files: await openOpfs(), packageUrl });
@@ -39,6 +46,10 @@ export async function openEngineHost({ keyValue, start }: EngineHostOptions): Pr
   };
   const catalogue = await store.available(CATALOGUE);
   const models = new Models({ store, status, keyValue, start, stopWork, catalogue });
+  const entries = new ModelEntries({ store, catalogue, gpuBytes });
+  const sources = new ModelSources(catalogue);
+  const terms = new Terms(keyValue);
+  const downloads = new Downloads({ store, status, keyValue, onDisk: () => models.refresh() });
 
   /** One generation with the selected model, which is loaded first if need be. Always ends with one `end` or `error`. */
   async function* generate(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<GenerateEvent> {
@@ -79,26 +90,34 @@ export async function openEngineHost({ keyValue, start }: EngineHostOptions): Pr
     return chatSettingsOf(overrides ?? {}, status.current.selectedModelId);
   };
   const chat = await Chat.open({ keyValue, generate, settings });
+  await downloads.restore();
 
   return {
-    busy: () => working.size > 0 || models.busy,
+    busy: () => working.size > 0 || models.busy || downloads.busy,
     watchStatus: async () => status.watch(),
-    listModels: async () => models.list(),
+    listModels: async () => entries.list(),
     selectModel: (id) => models.select(id),
-    importModel: (file) => models.importFile(file),
-    findModel: notYet,
-    downloadModel: (id) => models.download(id),
-    pauseDownload: notYet,
-    resumeDownload: notYet,
-    cancelDownload: notYet,
-    acceptTerms: notYet,
-    acceptedTerms: notYet,
-    unloadModel: notYet,
-    verifyModel: notYet,
-    exportModel: notYet,
-    importFolder: notYet,
+    importModel: async (file) => entries.get((await models.importFile(file)).id),
+    findModel: (text) => sources.find(text),
+    async downloadModel(id) {
+      if (!store.record(id)) {
+        const model = sources.get(id);
+        await terms.require(model);
+        await downloads.start(model);
+      }
+      return entries.get(id);
+    },
+    pauseDownload: (id) => downloads.pause(id),
+    resumeDownload: (id) => downloads.resume(id),
+    cancelDownload: (id) => downloads.cancel(id),
+    acceptTerms: (url) => terms.accept(url),
+    acceptedTerms: () => terms.accepted(),
     cancelModelActivity: () => models.cancel(),
+    unloadModel: () => models.unload(),
     removeModel: (id) => models.remove(id),
+    verifyModel: (id) => models.verify(id),
+    exportModel: (id, directory) => models.exportTo(id, directory),
+    importFolder: async (directory) => entries.get((await models.importFolder(directory)).id),
     generate: async (request) => streamOf((signal) => generate(request, signal)),
     async watchChat() {
       // Someone is about to ask: the model is loaded meanwhile. What fails is in the status.
@@ -113,10 +132,6 @@ export async function openEngineHost({ keyValue, start }: EngineHostOptions): Pr
     setChatSettings: (next) => keyValue.set(OVERRIDES_KEY, overridesOf(next, status.current.selectedModelId)),
     ping: async () => {},
   };
-}
-
-async function notYet(): Promise<never> {
-  throw new LapisError('unsupported', 'This Lapis cannot do that yet.');
 }
 
 /** Events as a stream whose cancellation aborts their making. They are made as fast as they come, whoever reads. */

@@ -5,12 +5,15 @@ import { serveHost } from '../protocol/host-server.ts';
 import { openEngineHost } from './engine-host.ts';
 import { indexedDbKeyValue } from './key-value.ts';
 import type { LifelineAnswer, LifelineMessage } from './lifeline.ts';
-import { startModel } from './start-model.ts';
+import { gpuBytes, startModel } from './start-model.ts';
 
 /* The engine worker: the only context that owns the GPU device, the conversation and the handles of stored weights. */
 
 const lock = `lapis-engine-${crypto.randomUUID()}`;
-const opening = Promise.all([openEngineHost({ keyValue: indexedDbKeyValue, start: startModel }), holdLock(lock)]);
+const opening = Promise.all([
+  openEngineHost({ keyValue: indexedDbKeyValue, start: startModel, gpuBytes }),
+  holdLock(lock),
+]);
 let connections = 0;
 
 addEventListener('message', (event: MessageEvent) => {

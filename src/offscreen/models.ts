@@ -1,10 +1,12 @@
 import type { WeightProgress } from '../model/source.ts';
 import { LapisError } from '../protocol/errors.ts';
-import type { ModelActivity, ModelEntry } from '../protocol/host.ts';
+import type { VerifyResult } from '../protocol/host.ts';
 import type { CatalogueModel } from '../storage/catalogue.ts';
 import type { ModelStore } from '../storage/model-store.ts';
 import type { ModelRecord } from '../storage/record.ts';
+import { Activities } from './activities.ts';
 import type { KeyValue } from './key-value.ts';
+import { runProbe } from './probe.ts';
 import type { RunningModel, StartModel } from './running-model.ts';
 import type { StatusBoard } from './status-board.ts';
 
@@ -22,14 +24,7 @@ export interface ModelsOptions {
 /** Under which the selected model's id is kept. */
 export const SELECTED_MODEL_KEY = 'selected-model';
 
-/** Progress reaches pages at most this often. */
-const PROGRESS_EVERY_MS = 100;
-
-type Activity = Exclude<ModelActivity, { kind: 'none' }>;
-
-type Work<T> = (signal: AbortSignal, onProgress: (bytesDone: number, bytesTotal: number) => void) => Promise<T>;
-
-/** Which models there are, which is selected, and the one that is loaded. */
+/** Which model is selected, the one that is loaded, and the long operations on stored ones. */
 export class Models {
   readonly #store: ModelStore;
   readonly #status: StatusBoard;
@@ -37,8 +32,8 @@ export class Models {
   readonly #start: StartModel;
   readonly #stopWork: () => Promise<void>;
   readonly #catalogue: readonly CatalogueModel[];
+  readonly #activities: Activities;
   #running: { id: string; model: RunningModel } | undefined;
-  #activity: { stop: AbortController; done: Promise<unknown> } | undefined;
   #loading: { id: string; done: Promise<RunningModel> } | undefined;
 
   constructor({ store, status, keyValue, start, stopWork, catalogue }: ModelsOptions) {
@@ -48,35 +43,22 @@ export class Models {
     this.#start = start;
     this.#stopWork = stopWork;
     this.#catalogue = catalogue;
-    status.update({ notices: [...store.notices] });
+    this.#activities = new Activities(status, () => this.refresh());
+    this.refresh();
   }
 
   get busy(): boolean {
-    return this.#activity !== undefined;
+    return this.#activities.busy;
   }
 
-  list(): ModelEntry[] {
-    const known = this.#catalogue.map((model): ModelEntry => {
-      const { id, name, license, note, origin } = model;
-      const record = this.#store.record(id);
-      return {
-        id,
-        name,
-        bytes: record?.bytes ?? model.bytes,
-        stored: record !== undefined || origin.kind === 'package',
-        ...(origin.kind === 'url' && { url: origin.url }),
-        license,
-        note,
-      };
-    });
-    const ids = new Set(known.map(({ id }) => id));
-    return [
-      ...known,
-      ...this.#store
-        .records()
-        .filter(({ id }) => !ids.has(id))
-        .map(entryOf),
-    ];
+  /** Shows what has changed on the disk: which models there are, what was said about them, the space that they take. */
+  refresh(): void {
+    this.#status.update({ models: this.#status.current.models + 1, notices: this.#notices() });
+    this.#store.usage().then(
+      (storage) => this.#status.update({ storage }),
+      // Nothing depends on it: the line in the settings stays as it was.
+      () => {},
+    );
   }
 
   /**
@@ -97,53 +79,73 @@ export class Models {
 
   /** @throws LapisError `no-model`, `busy`, and what a load throws; the one before stays selected then */
   async select(id: string): Promise<void> {
-    if (this.#loading && this.#loading.id !== id) this.#requireIdle();
+    if (this.#loading && this.#loading.id !== id) this.#activities.requireIdle();
     if (this.#loading) await this.#loading.done;
     if (this.#running?.id !== id) {
       await this.#load(id);
       return;
     }
-    // What failed before, such as a download, is no trouble of a model that runs.
+    // What failed before is no trouble of a model that runs.
     this.#status.update({ error: undefined });
     await this.#keepSelected(id);
   }
 
-  async importFile(file: File): Promise<ModelEntry> {
+  /** Gives the GPU memory back. @throws LapisError `busy` while a model is being loaded */
+  async unload(): Promise<void> {
+    if (this.#loading) this.#activities.requireIdle();
+    await this.#unload();
+  }
+
+  /** Stores and selects a file. @throws LapisError `busy`, and what storing or loading it throws */
+  async importFile(file: File): Promise<ModelRecord> {
     const id = `file:${file.name}`;
-    this.#requireIdle();
+    this.#activities.requireIdle();
     if (this.#running?.id === id) await this.#unload();
-    const record = await this.#run(
+    const record = await this.#activities.alone(
       { kind: 'storing', modelId: id, bytesDone: 0, bytesTotal: file.size },
       (signal, onProgress) => this.#store.importFile(file, { signal, onProgress }),
     );
     await this.select(record.id);
-    return entryOf(record);
+    return record;
   }
 
-  async download(id: string): Promise<ModelEntry> {
-    const model = this.#catalogue.find((candidate) => candidate.id === id);
-    if (model?.origin.kind !== 'url') throw new LapisError('no-model', `There is no model ${id} to download.`);
-    if (!this.#store.record(id)) {
-      const begin = {
-        kind: 'storing' as const,
-        modelId: id,
-        bytesDone: 0,
-        bytesTotal: model.bytes,
-      };
-      await this.#run(begin, (signal, onProgress) => this.#store.download(model, { signal, onProgress }));
-    }
-    return this.#entry(id);
+  /** Stores and selects the model of a folder. @throws LapisError `busy`, and what storing or loading it throws */
+  async importFolder(directory: FileSystemDirectoryHandle): Promise<ModelRecord> {
+    const record = await this.#activities.alone(
+      { kind: 'importing', modelId: directory.name, bytesDone: 0, bytesTotal: 0 },
+      (signal, onProgress) => this.#store.importFolder(directory, { signal, onProgress }),
+    );
+    // It may have taken the place of the one that runs.
+    if (this.#running?.id === record.id) await this.#unload();
+    await this.select(record.id);
+    return record;
   }
 
+  /** @throws LapisError `busy`, and what the store throws */
+  async exportTo(id: string, directory: FileSystemDirectoryHandle): Promise<void> {
+    const bytesTotal = this.#stored(id).bytes;
+    await this.#activities.alone({ kind: 'exporting', modelId: id, bytesDone: 0, bytesTotal }, (signal, onProgress) =>
+      this.#store.exportTo(id, directory, { signal, onProgress }),
+    );
+  }
+
+  /** @throws LapisError `busy`, and what the store throws */
+  async verify(id: string): Promise<VerifyResult> {
+    const bytesTotal = this.#stored(id).bytes;
+    return this.#activities.alone({ kind: 'verifying', modelId: id, bytesDone: 0, bytesTotal }, (signal, onProgress) =>
+      this.#store.verify(id, { signal, onProgress }),
+    );
+  }
+
+  /** Ends the operation that the status shows. */
   async cancel(): Promise<void> {
-    this.#activity?.stop.abort();
-    await this.#activity?.done.catch(() => {});
+    await this.#activities.cancel();
   }
 
   /** @throws LapisError `busy`, `no-model` */
   async remove(id: string): Promise<void> {
-    this.#requireIdle();
-    if (!this.#store.record(id)) throw new LapisError('no-model', `The model ${id} is not stored.`);
+    this.#activities.requireIdle();
+    this.#stored(id);
     if (this.#running?.id === id) await this.#unload();
     await this.#store.remove(id);
     if (this.#status.current.selectedModelId === id) {
@@ -151,6 +153,7 @@ export class Models {
       await this.#keyValue.set(SELECTED_MODEL_KEY, next);
       this.#status.update({ selectedModelId: next });
     }
+    this.refresh();
   }
 
   /** Loads a model and makes it the selected one, before anybody who waits for the load goes on. */
@@ -163,17 +166,23 @@ export class Models {
       }
       await this.#unload();
       if (packaged) {
-        await this.#show(
+        await this.#activities.beside(
           { kind: 'storing', modelId: id, bytesDone: 0, bytesTotal: packaged.bytes },
           (signal, onProgress) => this.#store.ensurePackaged(packaged, { signal, onProgress }),
         );
       }
       const bytesTotal = this.#store.record(id)?.bytes ?? 0;
-      const model = await this.#show(
+      const model = await this.#activities.beside(
         { kind: 'loading', modelId: id, bytesDone: 0, bytesTotal },
-        (signal, onProgress) => {
+        async (signal, onProgress) => {
           const progress = (done: WeightProgress) => onProgress(done.bytesDone, done.bytesTotal);
-          return this.#store.load(id, (source) => this.#start(source, { signal, onProgress: progress }), signal);
+          const model = await this.#store.load(
+            id,
+            (source) => this.#start(source, { signal, onProgress: progress }),
+            signal,
+          );
+          await this.#examine(id, model, signal);
+          return model;
         },
       );
       this.#serve(id, model);
@@ -189,6 +198,23 @@ export class Models {
     return done;
   }
 
+  /**
+   * Notes that the model was loaded, and asks a model of the catalogue its probe before it answers anybody. At each load, not once:
+   * a new version of Lapis, of the driver or of the browser may compute otherwise than the one before. It takes one short prompt.
+   *
+   * @throws LapisError `aborted`; nothing else that goes wrong here keeps a model from serving
+   */
+  async #examine(id: string, model: RunningModel, signal: AbortSignal): Promise<void> {
+    const probe = this.#catalogue.find((candidate) => candidate.id === id)?.probe;
+    const outcome = probe && (await runProbe(probe, model.engine, signal));
+    if (signal.aborted) {
+      model.destroy();
+      throw new LapisError('aborted', 'The load was cancelled.');
+    }
+    await this.#store.markUsed(id).catch(() => {});
+    if (outcome) await this.#store.setProbe(id, outcome).catch(() => {});
+  }
+
   async #keepSelected(id: string): Promise<void> {
     if (this.#status.current.selectedModelId === id) return;
     await this.#keyValue.set(SELECTED_MODEL_KEY, id);
@@ -198,13 +224,20 @@ export class Models {
   #serve(id: string, model: RunningModel): void {
     this.#running = { id, model };
     const { adapter, softwareAdapter } = model;
-    const notices = this.#notices();
-    this.#status.update({ loadedModelId: id, adapter, softwareAdapter, gpuBytes: model.gpuBytes(), notices });
+    const outcome = this.#store.record(id)?.probe?.outcome;
+    this.#status.update({
+      loadedModelId: id,
+      adapter,
+      softwareAdapter,
+      gpuBytes: model.gpuBytes(),
+      notices: this.#notices(),
+      suspect: outcome && outcome !== 'passed' ? outcome.failed : undefined,
+    });
     model.lost.then((sentence) => {
       if (this.#running?.model !== model) return;
       this.#running = undefined;
       const error = new LapisError('device-lost', `${sentence} The next prompt loads the model again.`).toPayload();
-      this.#status.update({ loadedModelId: undefined, gpuBytes: 0, error });
+      this.#status.update({ loadedModelId: undefined, suspect: undefined, gpuBytes: 0, error });
       model.destroy();
     });
   }
@@ -213,36 +246,10 @@ export class Models {
     const running = this.#running;
     if (!running) return;
     this.#running = undefined;
-    this.#status.update({ loadedModelId: undefined });
+    this.#status.update({ loadedModelId: undefined, suspect: undefined });
     await this.#stopWork();
     running.model.destroy();
-    this.#status.update({ gpuBytes: 0 });
-  }
-
-  /** Does one long thing that the person asked for. @throws LapisError `busy` while another is under way */
-  async #run<T>(begin: Activity, work: Work<T>): Promise<T> {
-    this.#requireIdle();
-    return this.#show(begin, work);
-  }
-
-  /** Shows what is being done in the status, unless it shows something else already: a model may be loaded during a download. */
-  async #show<T>(begin: Activity, work: Work<T>): Promise<T> {
-    if (this.#activity) return work(new AbortController().signal, () => {});
-    const stop = new AbortController();
-    const done = work(stop.signal, this.#progress(begin));
-    this.#activity = { stop, done };
-    this.#status.update({ activity: begin, error: undefined });
-    try {
-      return await done;
-    } catch (cause) {
-      const error = LapisError.from(cause);
-      // What the person cancelled is no trouble to report.
-      if (error.code !== 'aborted') this.#status.update({ error: error.toPayload() });
-      throw error;
-    } finally {
-      this.#activity = undefined;
-      this.#status.update({ activity: { kind: 'none' }, notices: this.#notices() });
-    }
+    this.#status.update({ gpuBytes: 0, notices: this.#notices() });
   }
 
   #notices(): string[] {
@@ -250,31 +257,9 @@ export class Models {
     return notice ? [...this.#store.notices, notice] : [...this.#store.notices];
   }
 
-  #progress(begin: Activity): (bytesDone: number, bytesTotal: number) => void {
-    let shownAt = 0;
-    return (bytesDone, bytesTotal) => {
-      const time = performance.now();
-      if (time - shownAt < PROGRESS_EVERY_MS) return;
-      shownAt = time;
-      const activity = { ...begin, bytesDone, bytesTotal };
-      this.#status.update({ activity });
-    };
+  #stored(id: string): ModelRecord {
+    const record = this.#store.record(id);
+    if (!record) throw new LapisError('no-model', `The model ${id} is not stored.`);
+    return record;
   }
-
-  #requireIdle(): void {
-    const { activity } = this.#status.current;
-    if (!this.#activity) return;
-    const doing = activity.kind === 'none' ? 'working' : activity.kind;
-    throw new LapisError('busy', `Lapis is ${doing} a model: wait for it or cancel it first.`);
-  }
-
-  #entry(id: string): ModelEntry {
-    const entry = this.list().find((candidate) => candidate.id === id);
-    if (!entry) throw new LapisError('no-model', `The model ${id} is unknown.`);
-    return entry;
-  }
-}
-
-function entryOf({ id, name, bytes, license }: ModelRecord): ModelEntry {
-  return { id, name, bytes, stored: true, license };
 }

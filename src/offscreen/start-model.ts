@@ -1,10 +1,20 @@
 import { createEngine } from '../engine/engine.ts';
 import { GpuDevice } from '../gpu/device.ts';
 import { Gemma3 } from '../gpu/gemma3.ts';
+import { gpuBytesNeeded } from '../gpu/memory.ts';
 import { createTokenizer } from '../model/tokenizer.ts';
+import type { ModelEntriesOptions } from './model-entries.ts';
 import type { StartModel } from './running-model.ts';
 
-/** Brings a model onto this machine's GPU; the one place where the extension meets src/gpu and src/engine. */
+/* The one place where the extension meets src/gpu and src/engine. */
+
+export const gpuBytes: ModelEntriesOptions['gpuBytes'] = ({ config, types }) =>
+  gpuBytesNeeded(
+    config,
+    types.reduce((sum, { bytes }) => sum + bytes, 0),
+  );
+
+/** Brings a model onto this machine's GPU. */
 export const startModel: StartModel = async (source, { signal, onProgress }) => {
   const startedAt = performance.now();
   // First, because nothing on the GPU has to be given back if it fails.

@@ -1,0 +1,34 @@
+import { LapisError } from '../protocol/errors.ts';
+import type { FoundModel } from '../protocol/host.ts';
+import type { CatalogueModel } from '../storage/catalogue.ts';
+import type { DownloadableModel } from '../storage/model-store.ts';
+import { resolveSource } from '../storage/sources.ts';
+
+/** Where models can be downloaded from: the pins of the catalogue, and what the person has had looked up. */
+export class ModelSources {
+  readonly #catalogue: readonly CatalogueModel[];
+  readonly #found = new Map<string, DownloadableModel>();
+
+  constructor(catalogue: readonly CatalogueModel[]) {
+    this.#catalogue = catalogue;
+  }
+
+  /**
+   * Looks up a file by its address; nothing of it is downloaded.
+   *
+   * @throws LapisError what `resolveSource` throws
+   */
+  async find(text: string): Promise<FoundModel> {
+    const model = await resolveSource(text);
+    const { id, name, bytes, license, origin } = model;
+    this.#found.set(id, model);
+    return { modelId: id, name, bytes, url: origin.url, license, pinned: origin.sha256 !== undefined };
+  }
+
+  /** @throws LapisError `no-model` for what is neither in the catalogue nor found since the engine started */
+  get(id: string): DownloadableModel {
+    const known = this.#catalogue.find((model) => model.id === id) ?? this.#found.get(id);
+    if (known?.origin.kind === 'url') return { ...known, origin: known.origin };
+    throw new LapisError('no-model', `There is no model ${id} to download.`);
+  }
+}
