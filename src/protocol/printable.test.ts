@@ -19,6 +19,7 @@ test.each([
 test('a long text is cut, and never inside a character', () => {
   expect(printable('x'.repeat(100))).toBe('x'.repeat(100));
   expect(printable('x'.repeat(64 * 1024))).toBe(`${'x'.repeat(100)}…`);
+  expect(printable('\u202e'.repeat(100))).toBe(`${'\\u202e'.repeat(16)}…`);
   expect(printable('ab😀c', 3)).toBe('ab…');
   expect(printable('ab😀c', 4)).toBe('ab😀…');
 });

@@ -5,7 +5,7 @@ const NAME_LENGTH = 100;
  * Control characters, invisible and direction-changing ones (Unicode's category C, lone surrogates too), and the two separators
  * that break a line.
  */
-const NOT_PRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
+const NOT_PRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/u;
 
 function escaped(character: string): string {
   const code = character.codePointAt(0)!;
@@ -17,8 +17,11 @@ function escaped(character: string): string {
  * `length` characters and an ellipsis, and with nothing in it that moves the cursor, turns the direction of the text or hides.
  */
 export function printable(text: string, length: number = NAME_LENGTH): string {
-  const cut = text.length > length;
-  const end = cut && /[\uD800-\uDBFF]/.test(text[length - 1]) ? length - 1 : length;
-  const shown = text.slice(0, end).replace(NOT_PRINTABLE, escaped);
-  return cut ? `${shown}…` : shown;
+  let shown = '';
+  for (const character of text) {
+    const next = NOT_PRINTABLE.test(character) ? escaped(character) : character;
+    if (shown.length + next.length > length) return `${shown}…`;
+    shown += next;
+  }
+  return shown;
 }
