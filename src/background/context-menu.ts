@@ -38,14 +38,17 @@ async function completeIn(tabId: number, frameId: number, frameUrl?: string): Pr
       func: () => (globalThis as { lapisCard?: { complete(): void } }).lapisCard?.complete(),
     });
     // What an earlier attempt in this tab may have left there.
-    await mark(tabId, '', chrome.i18n.getMessage('shortName'));
+    await mark(tabId, undefined, chrome.i18n.getMessage('shortName'));
   } catch {
     await explain(tabId, frameId === 0 ? undefined : frameUrl);
   }
 }
 
-/** Writes on the toolbar button of one tab, which may be gone meanwhile: then there is nobody to tell. */
-async function mark(tabId: number, badge: string, title: string): Promise<void> {
+/**
+ * Writes on the toolbar button of one tab, which may be gone meanwhile: then there is nobody to tell. Without a badge of its own the
+ * tab shows the one of all tabs.
+ */
+async function mark(tabId: number, badge: string | undefined, title: string): Promise<void> {
   await chrome.action.setBadgeText({ tabId, text: badge }).catch(() => {});
   await chrome.action.setTitle({ tabId, title }).catch(() => {});
 }

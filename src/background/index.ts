@@ -1,3 +1,4 @@
+import { showDownloads } from './badge.ts';
 import { openConsentWindows } from './consent.ts';
 import { offerCompletion } from './context-menu.ts';
 import { openDoors } from './doors.ts';
@@ -11,3 +12,4 @@ routePages();
 openDoors();
 openConsentWindows();
 offerCompletion();
+showDownloads();

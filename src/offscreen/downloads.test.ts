@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { KeptDownload } from '../protocol/download-badge.ts';
-import { DOWNLOADS_KEY } from '../protocol/download-badge.ts';
 import { LapisError } from '../protocol/errors.ts';
+import type { KeptDownload } from '../protocol/kept-downloads.ts';
+import { DOWNLOADS_KEY } from '../protocol/kept-downloads.ts';
 import { GEMMA_TERMS } from '../storage/catalogue.ts';
 import type { DownloadableModel, DownloadOptions } from '../storage/model-store.ts';
 import type { ModelRecord } from '../storage/record.ts';

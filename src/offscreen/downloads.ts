@@ -1,7 +1,7 @@
-import type { KeptDownload } from '../protocol/download-badge.ts';
-import { DOWNLOADS_KEY, isUnderWay } from '../protocol/download-badge.ts';
 import { LapisError } from '../protocol/errors.ts';
 import type { DownloadPhase, DownloadState } from '../protocol/host.ts';
+import type { KeptDownload } from '../protocol/kept-downloads.ts';
+import { DOWNLOADS_KEY, isUnderWay } from '../protocol/kept-downloads.ts';
 import type { DownloadableModel, ModelStore } from '../storage/model-store.ts';
 import type { ModelRecord } from '../storage/record.ts';
 import { DownloadSpeed } from './download-speed.ts';

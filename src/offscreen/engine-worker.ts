@@ -1,4 +1,6 @@
+import { badgeOf } from '../protocol/download-badge.ts';
 import { LapisError } from '../protocol/errors.ts';
+import type { LapisHost } from '../protocol/host.ts';
 import type { ConnectMessage } from '../protocol/host-channel.ts';
 import { holdLock, isMessage } from '../protocol/host-channel.ts';
 import { serveHost } from '../protocol/host-server.ts';
@@ -16,6 +18,9 @@ const opening = Promise.all([
 ]);
 let connections = 0;
 
+/** A toolbar icon that changes more often tells nobody more. */
+const BADGE_EVERY_MS = 1_000;
+
 addEventListener('message', (event: MessageEvent) => {
   const [port] = event.ports;
   if (!port) return;
@@ -31,8 +36,23 @@ async function stayInTouch(lifeline: MessagePort): Promise<void> {
     const [host] = await opening;
     busy = () => host.busy();
     say({ type: 'ready', lock });
+    void reportBadge(host, say);
   } catch (error) {
     say({ type: 'failed', error: LapisError.from(error).toPayload() });
+  }
+}
+
+async function reportBadge(host: LapisHost, say: (answer: LifelineAnswer) => void): Promise<void> {
+  let said: string | undefined;
+  for (const reader = (await host.watchStatus()).getReader(); ; ) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const badge = badgeOf(value.downloads);
+    const text = JSON.stringify(badge) ?? '';
+    if (text !== said) say({ type: 'badge', badge });
+    said = text;
+    // What changes meanwhile is in the next status.
+    await new Promise((resolve) => setTimeout(resolve, BADGE_EVERY_MS));
   }
 }
 

@@ -1,8 +1,9 @@
+import type { DownloadBadge } from '../protocol/download-badge.ts';
 import type { ErrorPayload } from '../protocol/errors.ts';
 
 /*
  * The port between the offscreen document and its engine worker. The document asks at intervals, and before it hands a page's port
- * over; the worker answers, and says once that it is ready or cannot be.
+ * over; the worker answers, says once that it is ready or cannot be, and what the toolbar icon is to show.
  */
 
 /** Sent once to the engine worker, with the port. */
@@ -14,4 +15,6 @@ export interface LifelineMessage {
 export type LifelineAnswer =
   | { type: 'ready'; lock: string }
   | { type: 'failed'; error: ErrorPayload }
-  | { type: 'alive'; idle: boolean };
+  | { type: 'alive'; idle: boolean }
+  /** What the toolbar icon is to show of the downloads, whenever that changes, at most about once a second. */
+  | { type: 'badge'; badge?: DownloadBadge };

@@ -1,5 +1,7 @@
 import type { ConnectMessage, HelloMessage } from '../protocol/host-channel.ts';
 import { isMessage } from '../protocol/host-channel.ts';
+import { isDownloadWanted } from '../protocol/kept-downloads.ts';
+import { badgeReporter } from './badge-reporter.ts';
 import { EngineSupervisor } from './engine-supervisor.ts';
 import { openDoors } from './open-doors.ts';
 
@@ -13,6 +15,8 @@ const supervisor = new EngineSupervisor({
   onIdle: () => {
     if (!doors.busy) window.close();
   },
+  hasWork: isDownloadWanted,
+  onBadge: badgeReporter(),
 });
 
 const doors = openDoors((port) => supervisor.connect(port));
@@ -24,3 +28,5 @@ navigator.serviceWorker.addEventListener('message', (event: MessageEvent) => {
   else if (isMessage<ConnectMessage>(event.data, 'connect')) supervisor.connect(port, event.data);
 });
 navigator.serviceWorker.startMessages();
+
+void supervisor.resume();

@@ -5,15 +5,7 @@ import type { DownloadState } from './host.ts';
  * alone may touch the icon.
  */
 
-/** Under which the engine worker keeps its unfinished downloads, as KeptDownload[] in idb-keyval's own store. */
-export const DOWNLOADS_KEY = 'downloads';
-
-/** What contexts that know nothing of models read of one: without a pause it is to go on by itself after a crash. */
-export interface KeptDownload {
-  paused: boolean;
-}
-
-/** The name of the runtime port from the offscreen document, open while there is something to show. */
+/** The name of the runtime port from the offscreen document. */
 export const BADGE_PORT = 'badge';
 
 /** The download that matters most, as the icon shows it. */
@@ -33,19 +25,19 @@ export interface BadgeMessage {
 /** A message on the badge port that comes, at the latest, so long after the one before keeps the service worker alive. */
 export const BADGE_HEARTBEAT_MS = 20_000;
 
-/** Whether a download goes on, so that somebody must see to it that it does. */
-export function isUnderWay({ phase }: Pick<DownloadState, 'phase'>): boolean {
-  return phase !== 'paused' && phase !== 'failed';
+/** Whether a badge is of a download that goes on, so that somebody must see to it that it does. */
+export function isWorking(badge: DownloadBadge | undefined): boolean {
+  return badge?.state === 'downloading' || badge?.state === 'preparing';
 }
 
-/** What works comes first, then what needs the person, then what waits. */
+/** What works comes first, then what needs the person. */
 const BADGE_ORDER: readonly DownloadState['phase'][] = [
   'downloading',
   'retrying',
   'preparing',
+  'queued',
   'failed',
   'paused',
-  'queued',
 ];
 
 /** What the icon is to say of these downloads. */
