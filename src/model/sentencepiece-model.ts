@@ -58,13 +58,16 @@ function piece(bytes: Uint8Array, view: DataView, text: TextDecoder, from: numbe
 
 /**
  * The pieces of a `tokenizer.model`: a protobuf whose field 1 repeats {1: piece, 2: score, 3: type} (sentencepiece_model.proto,
- * ModelProto.SentencePiece). Errors: `corrupt`.
+ * ModelProto.SentencePiece) and whose field 2, how it was trained, always follows them: without it pieces are missing. Errors:
+ * `corrupt`.
  */
 export function readSentencePieceModel(bytes: Uint8Array): Piece[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const text = new TextDecoder('utf-8', { ignoreBOM: true });
   const pieces: Piece[] = [];
+  let complete = false;
   for (const [number, wire, begin, end] of fields(bytes, 0, bytes.length)) {
+    if (number === 2) complete = true;
     if (number !== 1 || wire !== WIRE.bytes) continue;
     if (pieces.length === CONFIG_LIMITS.vocabularySize) {
       throw new LapisError('corrupt', `tokenizer.model has more than ${CONFIG_LIMITS.vocabularySize} pieces.`);
@@ -72,5 +75,6 @@ export function readSentencePieceModel(bytes: Uint8Array): Piece[] {
     pieces.push(piece(bytes, view, text, begin, end));
   }
   if (pieces.length === 0) throw new LapisError('corrupt', 'tokenizer.model is damaged: it has no pieces.');
+  if (!complete) throw new LapisError('corrupt', 'tokenizer.model is damaged: it ends before its last piece.');
   return pieces;
 }
