@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
-import { type BenchResult, bench } from '../bench/bench.ts';
+import type { BenchmarkResult } from '../../src/protocol/benchmark.ts';
+import { bench } from '../bench/bench.ts';
 import { syntheticModel } from '../bench/synthetic.ts';
 import type { CommandContext } from '../command-line.ts';
 import { modelArgument, numberFlag } from '../flags.ts';
@@ -44,7 +45,7 @@ export async function run(args: string[], { signal }: CommandContext): Promise<v
   process.stdout.write(values.json ? `${JSON.stringify(result)}\n` : table(result));
 }
 
-function table(result: BenchResult): string {
+function table(result: BenchmarkResult): string {
   const { adapter, interTokenMs } = result;
   const rows: [string, string][] = [
     ['model', result.model],
@@ -60,7 +61,9 @@ function table(result: BenchResult): string {
       `${(result.bytesPerToken / 1e6).toFixed(1)} MB, ${(result.flopsPerToken / 1e9).toFixed(2)} GFLOP`,
     ],
     ['dispatches a token', result.dispatchesPerToken.toFixed(0)],
-    ['CPU a token', `${result.cpuMsPerToken.toFixed(2)} ms`],
+    ...(result.cpuMsPerToken === undefined
+      ? []
+      : [['CPU a token', `${result.cpuMsPerToken.toFixed(2)} ms`] satisfies [string, string]]),
     ['GPU memory', `${(result.gpuBytes / 1e6).toFixed(0)} MB`],
     [
       'streaming read',
@@ -68,9 +71,16 @@ function table(result: BenchResult): string {
     ],
   ];
   const lines = rows.map(([name, value]) => `${name.padEnd(20)}${value}`);
-  for (const [phase, kernels] of Object.entries(result.profile ?? {})) {
-    lines.push('', `${phase}, ms a kernel`);
-    for (const [kernel, milliseconds] of kernels) lines.push(`  ${milliseconds.toFixed(3).padStart(9)}  ${kernel}`);
+  const phases = { prefill: `prefill of ${result.promptTokens} tokens`, decode: 'one decoded token' };
+  for (const phase of ['prefill', 'decode'] as const) {
+    const kernels = result.profile?.[phase];
+    if (!kernels) continue;
+    const total = kernels.reduce((sum, [, milliseconds]) => sum + milliseconds, 0);
+    const line = (milliseconds: number, kernel: string) =>
+      `${milliseconds.toFixed(3).padStart(10)} ms ${((100 * milliseconds) / total).toFixed(1).padStart(6)} %  ${kernel}`;
+    lines.push('', `${phases[phase]}, time a kernel, each in a pass of its own`);
+    for (const [kernel, milliseconds] of kernels) lines.push(line(milliseconds, kernel));
+    lines.push(line(total, 'together'));
   }
   return `${lines.join('\n')}\n`;
 }

@@ -1,0 +1,74 @@
+import { expect, test } from 'vitest';
+import { loadModel } from '../../../tools/load-model.ts';
+import { openModel } from '../../../tools/model-files.ts';
+import { LapisError } from '../../protocol/errors.ts';
+import { costOfToken, measureModel } from './measure.ts';
+
+const OPTIONS = { promptTokens: 5, decodeTokens: 7, context: 3, runs: 2, floorBytes: 2 ** 24 };
+
+test('a measurement has every figure, tells how far it is, and leaves a slot as good as new when it is cut off', async () => {
+  const source = await openModel('tests/goldens/data/tiny', AbortSignal.timeout(60_000));
+  const loaded = await loadModel(source, { contextTokens: 64, slotCount: 2 });
+  const { model } = loaded;
+  try {
+    const measured = { id: source.id, tensors: source.tensors, ...loaded };
+    const slots = [model.openSlot()!, model.openSlot()!];
+    const progress: number[] = [];
+    let total = 0;
+    const result = await measureModel(measured, {
+      ...OPTIONS,
+      slots,
+      signal: new AbortController().signal,
+      onProgress(done, of) {
+        progress.push(done);
+        total = of;
+      },
+    });
+    // Two slots with a context and a prompt each, and the steps that both take; one run to warm up.
+    expect(total).toBe(3 * (2 * (3 + 5) + 7));
+    expect(progress).toEqual(progress.toSorted((a, b) => a - b));
+    expect(progress.at(-1)).toBe(total);
+    for (const figure of [
+      result.prefillTokensPerSecond,
+      result.decodeTokensPerSecond,
+      result.interTokenMs.p50,
+      result.firstTokenMs,
+      result.dispatchesPerToken,
+      result.floorGBps,
+      result.floorShare,
+      result.gpuBytes,
+    ]) {
+      expect(figure).toBeGreaterThan(0);
+    }
+    expect(result.interTokenMs.p95).toBeGreaterThanOrEqual(result.interTokenMs.p50);
+    expect(Number.isInteger(result.dispatchesPerToken)).toBe(true);
+    expect(result).not.toHaveProperty('cpuMsPerToken');
+    expect(result.gpuBytes).toBe(model.gpuBytes);
+
+    const stop = new AbortController();
+    const cut = measureModel(measured, {
+      ...OPTIONS,
+      slots: [slots[0]],
+      signal: stop.signal,
+      onProgress(done) {
+        if (done === 10) stop.abort(new LapisError('aborted', 'Enough.'));
+      },
+    });
+    await expect(cut).rejects.toThrow('Enough.');
+    expect(model.gpuBytes).toBe(result.gpuBytes);
+    expect(model.rewind(slots[0], 0)).toBe(true);
+    const [tokens, again] = [await model.prefill(slots[0], [2, 3, 4]), await model.prefill(slots[1], [2, 3, 4])];
+    expect(tokens.slot).toBe(slots[0]);
+    expect(again.slot).toBe(slots[1]);
+  } finally {
+    loaded.close();
+  }
+});
+
+test('a token reads every weight once, and a head of its own in place of the embedding', () => {
+  const embedding = { name: 'token_embd.weight', type: 'F16' as const, shape: [8, 32], bytes: 512 };
+  const down = { name: 'blk.0.ffn_down.weight', type: 'F32' as const, shape: [4, 32], bytes: 512 };
+  const head = { name: 'output.weight', type: 'F32' as const, shape: [8, 32], bytes: 1024 };
+  expect(costOfToken([embedding, down])).toEqual({ bytes: 1024, flops: 2 * (256 + 128) });
+  expect(costOfToken([embedding, down, head])).toEqual({ bytes: 1536, flops: 2 * (128 + 256) });
+});

@@ -1,0 +1,198 @@
+import { OUTPUT_TENSOR } from '../../model/gemma3-tensors.ts';
+import type { TensorInfo } from '../../model/tensor.ts';
+import type { BenchmarkResult } from '../../protocol/benchmark.ts';
+import type { Slot } from '../contract.ts';
+import type { GpuDevice } from '../device.ts';
+import type { Gemma3 } from '../gemma3.ts';
+import { Profiler } from '../profiler.ts';
+import { streamingReadGBps } from './stream-read.ts';
+
+/** A model on the GPU, and what is known about it. */
+export interface MeasuredModel {
+  id: string;
+  model: Gemma3;
+  device: GpuDevice;
+  tensors: readonly TensorInfo[];
+  loadMs: number;
+}
+
+export interface MeasureOptions {
+  /** Open slots that nobody else uses, 1 to 8, decoded together. They are left with what was generated last. */
+  slots: readonly Slot[];
+  promptTokens: number;
+  decodeTokens: number;
+  /** Tokens that stand in the cache before the prompt. */
+  context: number;
+  runs: number;
+  /** Bytes that the measurement of the bandwidth reads at most. */
+  floorBytes: number;
+  /** Times every kernel; the device must have been opened with `timestamps`. */
+  profile?: boolean;
+  /** CPU time of this process so far, ms, where it can be had. */
+  cpuMs?: () => number;
+  signal: AbortSignal;
+  /** In tokens, of prompts and decoded ones alike. */
+  onProgress?: (done: number, total: number) => void;
+}
+
+/** Steps that are submitted before the first of them has been read back. */
+const IN_FLIGHT = 4;
+const PROFILED_TOKENS = 8;
+
+/** Measures prefill and decoding. Rejects with the signal's reason; nothing is in flight then. */
+export async function measureModel(measured: MeasuredModel, options: MeasureOptions): Promise<BenchmarkResult> {
+  const { model, device, tensors } = measured;
+  const { promptTokens, decodeTokens, context, slots, runs, signal } = options;
+  const floorGBps = await streamingReadGBps(device, options.floorBytes);
+  const runTokens = slots.length * (context + promptTokens) + decodeTokens;
+  const samples: Run[] = [];
+  // The first run compiles and warms up, and does not count.
+  for (let run = 0; run <= runs; run++) {
+    signal.throwIfAborted();
+    const onTokens = (done: number) => options.onProgress?.(run * runTokens + done, (runs + 1) * runTokens);
+    const sample = await measureRun(model, options, run, onTokens);
+    if (run > 0) samples.push(sample);
+  }
+  const decodeTokensPerSecond = median(samples.map(({ decodeMs }) => (1000 * decodeTokens * slots.length) / decodeMs));
+  const { bytes, flops } = costOfToken(tensors);
+  const intervals = samples.flatMap((sample) => sample.intervals).sort((a, b) => a - b);
+  const result: BenchmarkResult = {
+    adapter: device.adapter,
+    features: [...device.device.features].sort(),
+    model: measured.id,
+    promptTokens,
+    decodeTokens,
+    runs,
+    prefillTokensPerSecond: median(samples.map((sample) => (1000 * promptTokens) / sample.firstTokenMs)),
+    decodeTokensPerSecond,
+    interTokenMs: { p50: quantile(intervals, 0.5), p95: quantile(intervals, 0.95) },
+    firstTokenMs: median(samples.map((sample) => sample.firstTokenMs)),
+    loadMs: measured.loadMs,
+    bytesPerToken: bytes,
+    flopsPerToken: flops,
+    dispatchesPerToken: samples[0].dispatches / decodeTokens,
+    ...(options.cpuMs && { cpuMsPerToken: median(samples.map(({ cpuMs }) => cpuMs / decodeTokens)) }),
+    gpuBytes: model.gpuBytes,
+    floorGBps,
+    floorShare: (bytes * decodeTokensPerSecond) / slots.length / (floorGBps * 1e9),
+  };
+  if (options.profile) result.profile = await profile(model, device, options);
+  return result;
+}
+
+interface Run {
+  firstTokenMs: number;
+  decodeMs: number;
+  cpuMs: number;
+  dispatches: number;
+  intervals: number[];
+}
+
+async function measureRun(
+  model: Gemma3,
+  { promptTokens, decodeTokens, context, slots, signal, cpuMs = () => 0 }: MeasureOptions,
+  run: number,
+  onTokens: (done: number) => void,
+): Promise<Run> {
+  let done = 0;
+  const prefill = async (slot: Slot, count: number, seed: number) => {
+    await model.prefill(slot, randomTokens(count, model, seed), {
+      signal,
+      onProgress: (part) => onTokens(done + part),
+    });
+    done += count;
+  };
+  let firstTokenMs = 0;
+  for (const slot of slots) {
+    empty(model, slot);
+    if (context > 0) await prefill(slot, context, run);
+    const start = performance.now();
+    await prefill(slot, promptTokens, run + 1);
+    firstTokenMs = performance.now() - start;
+  }
+  const dispatchesBefore = model.dispatches;
+  const cpuBefore = cpuMs();
+  const start = performance.now();
+  const intervals: number[] = [];
+  const inFlight: Promise<unknown>[] = [];
+  let last = start;
+  try {
+    for (let token = 0; token < decodeTokens || inFlight.length > 0; token++) {
+      if (token < decodeTokens) inFlight.push(model.step(slots));
+      if (inFlight.length < IN_FLIGHT && token < decodeTokens - 1) continue;
+      signal.throwIfAborted();
+      await inFlight.shift();
+      const now = performance.now();
+      intervals.push(now - last);
+      last = now;
+      onTokens(++done);
+    }
+  } finally {
+    // Whoever gets the slots back must not find them written to.
+    await Promise.allSettled(inFlight);
+  }
+  return {
+    firstTokenMs,
+    decodeMs: last - start,
+    cpuMs: cpuMs() - cpuBefore,
+    dispatches: model.dispatches - dispatchesBefore,
+    intervals,
+  };
+}
+
+/** One prefill and one token, the mean of some. */
+async function profile(model: Gemma3, device: GpuDevice, options: MeasureOptions) {
+  const { slots, context, promptTokens, signal } = options;
+  const [slot] = slots;
+  const tokens = Math.min(PROFILED_TOKENS, options.decodeTokens);
+  const [prefill, decode] = [new Profiler(device), new Profiler(device)];
+  empty(model, slot);
+  if (context > 0) await model.prefill(slot, randomTokens(context, model, 0), { signal });
+  try {
+    model.profiler = prefill;
+    await model.prefill(slot, randomTokens(promptTokens, model, 1), { signal });
+    model.profiler = decode;
+    for (let token = 0; token < tokens; token++) await model.step([slot]);
+  } finally {
+    model.profiler = undefined;
+  }
+  const decoded = await decode.results();
+  return {
+    prefill: await prefill.results(),
+    decode: decoded.map(([kernel, ms]): [string, number] => [kernel, ms / tokens]),
+  };
+}
+
+function empty(model: Gemma3, slot: Slot): void {
+  model.rewind(slot, 0);
+  model.setSampler(slot, {});
+}
+
+/** Token ids, the same for the same seed, that are no control tokens. */
+export function randomTokens(count: number, { config }: Gemma3, seed: number): number[] {
+  const special = Math.min(256, Math.floor(config.vocabularySize / 2));
+  return Array.from(
+    { length: count },
+    (_, i) => (((i + 1) * 7919 + seed * 104729) % (config.vocabularySize - special)) + special,
+  );
+}
+
+/** What one decoded token reads and computes, by the weights alone: a separate head takes the embedding's place. */
+export function costOfToken(tensors: readonly TensorInfo[]): { bytes: number; flops: number } {
+  const untied = tensors.some(({ name }) => name === OUTPUT_TENSOR);
+  const weights = tensors.filter(({ name }) => name !== 'token_embd.weight' || !untied);
+  const elements = weights.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  return { bytes: weights.reduce((sum, tensor) => sum + tensor.bytes, 0), flops: 2 * elements };
+}
+
+export function median(values: readonly number[]): number {
+  return quantile(
+    values.toSorted((a, b) => a - b),
+    0.5,
+  );
+}
+
+/** @param sorted ascending */
+function quantile(sorted: readonly number[], share: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+}
