@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import type { TextEngine } from '../engine/contract.ts';
 import { LapisError } from '../protocol/errors.ts';
+import type { GenerateEvent } from '../protocol/generation.ts';
 import { GEMMA_TERMS } from '../storage/catalogue.ts';
 import { ModelStore } from '../storage/model-store.ts';
 import { memoryFileStore } from '../storage/testing/memory-file-store.ts';
@@ -18,6 +19,12 @@ beforeAll(async () => {
 const A = 'file:a.gguf';
 const B = 'file:b.gguf';
 
+const TIMINGS = { loadMs: 0, prefillMs: 0, firstTokenMs: 0, decodeTokensPerSecond: 0 };
+
+function said(text: string): GenerateEvent {
+  return { type: 'end', finishReason: 'length', tokens: [1], text, timings: TIMINGS };
+}
+
 async function fixture() {
   const store = await ModelStore.open({ files: memoryFileStore(), packageUrl: (path) => path });
   const kept = new Map<string, unknown>();
@@ -27,13 +34,24 @@ async function fixture() {
   };
   const status = new StatusBoard(A);
   const log: string[] = [];
-  const state = { fail: false, notice: undefined as string | undefined, lose: (_sentence: string) => {} };
+  const state = {
+    fail: false,
+    notice: undefined as string | undefined,
+    lose: (_sentence: string) => {},
+    /** What the model says to its probe. */
+    answer: (): GenerateEvent => said(' blue'),
+  };
+  const engine = {
+    async *generate() {
+      yield state.answer();
+    },
+  } as unknown as TextEngine;
   const start: StartModel = async (source, { signal }) => {
     for await (const _ of source.weights({ signal })) if (signal.aborted) break;
     if (state.fail) throw new LapisError('no-gpu', 'There is no GPU.');
     log.push(`start ${source.id}`);
     const model: RunningModel = {
-      engine: {} as TextEngine,
+      engine,
       adapter: { vendor: 'v', architecture: 'a', description: 'd' },
       softwareAdapter: false,
       notice: state.notice,
@@ -52,8 +70,9 @@ async function fixture() {
     license: GEMMA_TERMS,
     origin: { kind: 'url' as const, url: 'https://models.example/x.gguf', sha256: '0'.repeat(64) },
   };
+  const probed = { ...remote, id: A, probe: { prompt: 'The color of the sky is', answer: ' blue' } };
   const stopWork = async () => void log.push('stop work');
-  const models = new Models({ store, status, keyValue, start, stopWork, catalogue: [remote] });
+  const models = new Models({ store, status, keyValue, start, stopWork, catalogue: [remote, probed] });
   const importFile = (id: string) => models.importFile(new File([gguf], id.slice('file:'.length)));
   return { models, store, status, log, state, kept, importFile };
 }
@@ -139,6 +158,107 @@ test('one long thing at a time: another is refused, and cancelling ends the firs
   expect(status.current).toMatchObject({ activity: { kind: 'none' } });
   expect(status.current.error).toBeUndefined();
   expect(store.records()).toEqual([]);
+});
+
+describe('the probe', () => {
+  test('makes a model suspect, in words, wherever it is used, until it gives the right answer', async () => {
+    const { models, store, status, state, importFile } = await fixture();
+    state.answer = () => said(' green\u202e');
+    await importFile(A);
+    const sentence = status.current.suspect;
+    expect(sentence).toContain('“The color of the sky is” with “green\\u202e”, not with “blue”');
+    expect(store.record(A)?.probe?.outcome).toEqual({ failed: sentence });
+    expect(status.current.loadedModelId).toBe(A);
+    await importFile(B);
+    expect(status.current.suspect).toBeUndefined();
+
+    state.answer = () => said(' blue');
+    await models.select(A);
+    expect(status.current.suspect).toBeUndefined();
+    expect(store.record(A)?.probe?.outcome).toBe('passed');
+  });
+
+  test('that cannot be asked says nothing about the model, which serves', async () => {
+    const { store, status, state, importFile } = await fixture();
+    state.answer = () => ({ type: 'error', error: { code: 'internal', message: 'A defect.' } });
+    await importFile(A);
+    expect(status.current).toMatchObject({ loadedModelId: A, activity: { kind: 'none' } });
+    expect(status.current.suspect).toBeUndefined();
+    expect(status.current.error).toBeUndefined();
+    expect(store.record(A)?.probe).toBeUndefined();
+  });
+
+  test('is not asked of a model whose answer nobody knows', async () => {
+    const { store, state, importFile } = await fixture();
+    state.answer = () => said(' green');
+    await importFile(B);
+    expect(store.record(B)?.probe).toBeUndefined();
+  });
+});
+
+describe('beside something else', () => {
+  /** A check of A that goes on until it is ended. */
+  const checking = (store: ModelStore) => {
+    let end!: () => void;
+    vi.spyOn(store, 'verify').mockImplementation(
+      (_, { signal } = {}) =>
+        new Promise((resolve, reject) => {
+          end = () => resolve({ damaged: [], repaired: [] });
+          signal?.addEventListener('abort', () => reject(signal.reason));
+        }),
+    );
+    return () => end();
+  };
+
+  test('a prompt loads its model, and a failure of that is in the status', async () => {
+    const { models, store, status, state, importFile } = await fixture();
+    await importFile(A);
+    await models.unload();
+    const end = checking(store);
+    const check = models.verify(A);
+    state.fail = true;
+    const loading = models.ready();
+    expect(status.current.activity.kind).toBe('verifying');
+    await expect(loading).rejects.toMatchObject({ code: 'no-gpu' });
+    expect(status.current).toMatchObject({ error: { code: 'no-gpu' }, activity: { kind: 'verifying', modelId: A } });
+    end();
+    expect(await check).toEqual({ damaged: [], repaired: [] });
+    expect(status.current.activity).toEqual({ kind: 'none' });
+  });
+
+  test('nothing else that takes long is begun, and a cancellation ends what is shown', async () => {
+    const { models, store, status, importFile } = await fixture();
+    await importFile(A);
+    checking(store);
+    const check = models.verify(A).catch((error: LapisError) => error.code);
+    await expect(importFile(B)).rejects.toMatchObject({ code: 'busy' });
+    await expect(models.remove(A)).rejects.toMatchObject({ code: 'busy' });
+    await models.cancel();
+    expect(await check).toBe('aborted');
+    expect(status.current).toMatchObject({ activity: { kind: 'none' }, loadedModelId: A });
+    expect(status.current.error).toBeUndefined();
+  });
+});
+
+test('a model that is given up frees its memory, and the next prompt loads it', async () => {
+  const { models, status, importFile, log } = await fixture();
+  await importFile(A);
+  await models.unload();
+  expect(status.current).toMatchObject({ selectedModelId: A, gpuBytes: 0 });
+  expect(status.current.loadedModelId).toBeUndefined();
+  await models.ready();
+  expect(log).toEqual([`start ${A}`, 'stop work', `destroy ${A}`, `start ${A}`]);
+});
+
+test('pages can tell when the list of models has changed', async () => {
+  const { models, status, importFile } = await fixture();
+  const seen: number[] = [status.current.models];
+  await importFile(A);
+  seen.push(status.current.models);
+  await models.remove(A);
+  seen.push(status.current.models);
+  expect(seen[1]).toBeGreaterThan(seen[0]);
+  expect(seen[2]).toBeGreaterThan(seen[1]);
 });
 
 test('a removed model is unloaded, and something else becomes the selected one', async () => {
