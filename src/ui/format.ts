@@ -28,3 +28,25 @@ export function formatRemaining(seconds: number): string {
 export function formatRate(perSecond: number): string {
   return perSecond < 99.95 ? perSecond.toFixed(1) : Math.round(perSecond).toString();
 }
+
+/** How many parameters a model has: `270 M`, `1.0 B`, `27 B`. */
+export function formatParameters(count: number): string {
+  const [value, unit] = count >= 999.5e6 ? [count / 1e9, 'B'] : [count / 1e6, 'M'];
+  return `${value.toFixed(value < 9.95 ? 1 : 0)} ${unit}`;
+}
+
+/** A part of a whole in percent, rounded down: `100 %` only when it is whole. */
+export function formatShare(done: number, total: number): string {
+  return `${total > 0 ? Math.floor(Math.min(1, done / total) * 100) : 0} %`;
+}
+
+const DAY_MS = 86_400_000;
+
+/** A day in the past, as one would say it: `today`, `3 days ago`, and the date after two weeks. Both in milliseconds since 1970. */
+export function formatDay(then: number, now: number): string {
+  const midnight = (time: number) => new Date(time).setHours(0, 0, 0, 0);
+  // A day of 23 or 25 hours is a day.
+  const days = Math.round((midnight(now) - midnight(then)) / DAY_MS);
+  if (days > 14) return new Date(then).toLocaleDateString(undefined, { dateStyle: 'medium' });
+  return new Intl.RelativeTimeFormat('en', { numeric: 'auto' }).format(Math.min(0, -days), 'day');
+}

@@ -77,4 +77,24 @@ export const icons = {
       <path d="M11.5 3H6.5A1.5 1.5 0 0 0 5 4.5v11A1.5 1.5 0 0 0 6.5 17h7a1.5 1.5 0 0 0 1.5-1.5V6.5ZM11.5 3v3.5H15" />
     </Icon>
   ),
+  folder: (
+    <Icon>
+      <path d="M3 6V5.5A1.5 1.5 0 0 1 4.5 4h3l2 2h6A1.5 1.5 0 0 1 17 7.5v7a1.5 1.5 0 0 1-1.5 1.5h-11A1.5 1.5 0 0 1 3 14.5Z" />
+    </Icon>
+  ),
+  pause: (
+    <Icon>
+      <path d="M7.5 5v10M12.5 5v10" />
+    </Icon>
+  ),
+  play: (
+    <Icon>
+      <path d="M7 5v10l8-5Z" />
+    </Icon>
+  ),
+  warning: (
+    <Icon>
+      <path d="M10 3.5 2.8 16h14.4ZM10 8.5v3.5M10 14.2v.1" />
+    </Icon>
+  ),
 };

@@ -1,89 +1,15 @@
-import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import type { Browser, Page } from 'playwright-core';
+import type { Browser } from 'playwright-core';
 import { chromium } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ChatMessage } from '../../src/protocol/generation.ts';
 import type { TestPages } from '../../src/ui/testing/build-pages.ts';
 import { buildTestPages } from '../../src/ui/testing/build-pages.ts';
-import type { FakeHost } from '../../src/ui/testing/fake-host.ts';
-import type { Scene } from '../../src/ui/testing/open-page.ts';
 import { openTestPage } from '../../src/ui/testing/open-page.ts';
 import { findChromium } from './harness.ts';
+import { LONG_CHAT, lapis, OPTIONS_SCENES, POPUP_SCENES, you } from './ui-scenes.ts';
+import type { Steered } from './ui-steering.ts';
+import { calls, finish, say, violations } from './ui-steering.ts';
 
 const executablePath = findChromium();
-const axeSource = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
-
-const you = (content: string): ChatMessage => ({ role: 'user', content });
-const lapis = (content: string): ChatMessage => ({ role: 'assistant', content });
-const TIMINGS = { loadMs: 900, prefillMs: 120, firstTokenMs: 412, decodeTokensPerSecond: 48.3 };
-const RICH = `# Tea\n\n1. Warm the *pot*.\n   - [x] done\n2. See [here](https://example.com).\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n\`\`\`python\nprint("${'tea '.repeat(30)}")\n\`\`\`\n\n> quiet \`code\``;
-const LONG = Array.from({ length: 12 }, (_, turn) => [
-  you(`Question ${turn}`),
-  lapis(`Answer ${turn}.\n\n${RICH}`),
-]).flat();
-
-const GEMMA = 'gemma-3-1b-it-q4_k_m';
-const DOWNLOAD = { kind: 'downloading', modelId: GEMMA, bytesDone: 3e8, bytesTotal: 8e8, bytesPerSecond: 1e7 } as const;
-
-const POPUP_SCENES: Record<string, Scene> = {
-  empty: {},
-  thinking: { chat: { messages: [you('Hello')], generating: true } },
-  streaming: { chat: { messages: [you('Hello'), lapis('Hello, how **are**')], generating: true } },
-  answer: { chat: { messages: [you('Tea?'), lapis(RICH)], generating: false, timings: TIMINGS } },
-  'long conversation': { chat: { messages: LONG, generating: false, timings: TIMINGS } },
-  downloading: { status: { activity: DOWNLOAD, notices: ['Gemma 3 1B was removed; 806 MB were freed.'] } },
-  'no GPU': { status: { adapter: undefined, error: { code: 'no-gpu', message: 'There is no WebGPU adapter.' } } },
-  'software adapter': { status: { softwareAdapter: true } },
-  'failed answer': {
-    chat: { messages: [you('Hello')], generating: false, error: { code: 'device-lost', message: 'The GPU was lost.' } },
-  },
-};
-
-const OPTIONS_SCENES: Record<string, Scene> = {
-  plain: {},
-  busy: {
-    status: { activity: DOWNLOAD, notices: ['Gemma 3 270M was removed.'], softwareAdapter: true },
-    callers: [
-      {
-        id: 'abcdefghijklmnopabcdefghijklmnop',
-        name: 'Mail',
-        allowed: true,
-        firstAsked: 1e12,
-        lastUsed: 2e12,
-        requests: 3,
-      },
-      { id: 'ponmlkjihgfedcbaponmlkjihgfedcba', allowed: false, firstAsked: 1e12, requests: 0 },
-    ],
-  },
-  failed: { status: { error: { code: 'network', message: 'The download stopped at 300 MB' } } },
-};
-
-/** The violations that axe finds, in a form that says what to do. */
-async function violations(page: Page, rules?: string[]): Promise<string[]> {
-  // Through the debugger, which the page's policy does not bind.
-  await page.evaluate(await readFile(axeSource, 'utf8'));
-  return page.evaluate(async (rules) => {
-    const { axe } = globalThis as never as { axe: typeof import('axe-core') };
-    const { violations } = await axe.run(rules ? { runOnly: rules } : {});
-    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' | ')}`);
-  }, rules);
-}
-
-const calls = (page: Page, name: string): Promise<unknown[][]> =>
-  page.evaluate(
-    (name) =>
-      (globalThis as never as Steered).page.host.calls.filter((call) => call.name === name).map(({ args }) => args),
-    name,
-  );
-
-interface Steered {
-  page: { host: FakeHost; platform: { settingsOpened: number } };
-}
-
-const say = (page: Page, text: string) =>
-  page.evaluate((text) => (globalThis as never as Steered).page.host.say(text), text);
-const finish = (page: Page) => page.evaluate(() => (globalThis as never as Steered).page.host.finish());
 
 describe.skipIf(!executablePath)('the pages, around a pretended host', () => {
   let browser: Browser;
@@ -218,7 +144,7 @@ describe.skipIf(!executablePath)('the pages, around a pretended host', () => {
   });
 
   test('follows the answer, but not against a person who scrolls up', async () => {
-    const chat = { messages: [...LONG, you('More.'), lapis('Well. ')], generating: true };
+    const chat = { messages: [...LONG_CHAT, you('More.'), lapis('Well. ')], generating: true };
     await using opened = await openTestPage(browser, pages, 'popup', { chat });
     const { page } = opened;
     const fromEnd = () =>
@@ -261,38 +187,6 @@ describe.skipIf(!executablePath)('the pages, around a pretended host', () => {
     await opened.page.reload();
     await opened.page.locator('.condition.good').waitFor();
     expect(await opened.page.getByText('Gemma 3 1B was removed.').count()).toBe(0);
-  });
-
-  test('settings: the terms stand beside the download, which can be cancelled', async () => {
-    await using opened = await openTestPage(browser, pages, 'options');
-    const { page } = opened;
-    const card = page.locator('.card', { hasText: 'Gemma 3 1B' });
-    expect(await card.getByRole('link', { name: 'Gemma Terms of Use' }).getAttribute('href')).toContain(
-      'ai.google.dev',
-    );
-    await card.getByRole('button', { name: 'Download 806 MB' }).click();
-    expect(await calls(page, 'downloadModel')).toEqual([[GEMMA]]);
-    await page.evaluate((activity) => (globalThis as never as Steered).page.host.setStatus({ activity }), DOWNLOAD);
-    await expect.poll(() => card.getByRole('progressbar').getAttribute('aria-valuenow')).toBe('38');
-    await card.getByText('300 MB of 800 MB · 10.0 MB/s · 50 s left').waitFor();
-    await card.getByRole('button', { name: 'Cancel' }).click();
-    expect(await calls(page, 'cancelModelActivity')).toHaveLength(1);
-
-    await page.getByRole('button', { name: 'Remove Gemma 3 1B' }).click();
-    expect(await calls(page, 'removeModel')).toEqual([]);
-    await card.getByRole('button', { name: 'Remove' }).click();
-    expect(await calls(page, 'removeModel')).toEqual([[GEMMA]]);
-  });
-
-  test('settings: a file is imported, another kind is refused in a sentence', async () => {
-    await using opened = await openTestPage(browser, pages, 'options');
-    const { page } = opened;
-    const buffer = Buffer.from('GGUF');
-    await page.locator('input[type=file]').setInputFiles({ name: 'notes.txt', mimeType: 'text/plain', buffer });
-    await page.getByText('“notes.txt” is not a .gguf file.').waitFor();
-    await page.locator('input[type=file]').setInputFiles({ name: 'my.gguf', mimeType: '', buffer });
-    await page.locator('.card.chosen', { hasText: 'my.gguf' }).waitFor();
-    expect(await calls(page, 'importModel')).toEqual([['my.gguf']]);
   });
 
   test('settings: numbers are kept when they fit and explained when they do not', async () => {

@@ -1,15 +1,17 @@
 import type { ComponentChildren } from 'preact';
 import type { ErrorPayload } from '../../protocol/errors.ts';
+import { harmless } from '../harmless.ts';
 import { strings } from '../strings.ts';
 
 /** An error as a sentence, followed by what can be done about it. */
 export function Trouble({ error, children }: { error: ErrorPayload; children?: ComponentChildren }) {
   const advice = strings.advice[error.code];
+  const message = sentence(harmless(error.message));
   return (
     <div class="callout error" role="alert">
       <span>
-        {sentence(error.message)}
-        {advice && !error.message.includes(advice) && ` ${advice}`}
+        {message}
+        {advice && !message.includes(advice) && ` ${advice}`}
       </span>
       {children}
     </div>
@@ -17,5 +19,5 @@ export function Trouble({ error, children }: { error: ErrorPayload; children?: C
 }
 
 function sentence(message: string): string {
-  return /[.!?…]$/.test(message.trim()) ? message.trim() : `${message.trim()}.`;
+  return /[.!?…]$/.test(message) ? message : `${message}.`;
 }

@@ -3,8 +3,9 @@ import { signal } from '@preact/signals';
 import { LapisError } from '../../protocol/errors.ts';
 import type { Timings } from '../../protocol/generation.ts';
 import type { ChatEvent, ChatSnapshot, HostStatus, LapisHost, ModelEntry } from '../../protocol/host.ts';
+import { harmlessly } from '../harmless.ts';
 
-/** The engine as a page sees it: signals that follow its streams. */
+/** The engine as a page sees it: signals that follow its streams, with harmless names and sentences. */
 export interface HostState {
   readonly host: LapisHost;
   readonly status: ReadonlySignal<HostStatus | undefined>;
@@ -35,16 +36,18 @@ export function createHostState(host: LapisHost, watches: { chat: boolean }): Ho
 
   let modelsKnownFor = '';
   const onStatus = (next: HostStatus) => {
-    status.value = next;
-    const state = [next.selectedModelId, next.loadedModelId, next.activity.kind].join('|');
-    if (state === modelsKnownFor) return;
-    modelsKnownFor = state;
+    status.value = harmlessly(next);
+    // The revision alone would do, but an engine that died and came back counts anew.
+    const revision = [next.models, next.selectedModelId, next.loadedModelId, next.activity.kind].join('|');
+    if (revision === modelsKnownFor) return;
+    modelsKnownFor = revision;
     host.listModels().then(
       (list) => {
-        models.value = list;
+        // A later list may have come first.
+        if (modelsKnownFor === revision) models.value = harmlessly(list);
       },
       () => {
-        modelsKnownFor = '';
+        if (modelsKnownFor === revision) modelsKnownFor = '';
       },
     );
   };
@@ -81,6 +84,7 @@ export function createHostState(host: LapisHost, watches: { chat: boolean }): Ho
     ended.abort();
     ended = new AbortController();
     unreachable.value = undefined;
+    modelsKnownFor = '';
     follow(() => host.watchStatus(), onStatus, ended.signal);
     if (watches.chat) follow(() => host.watchChat(), onChat, ended.signal);
   };

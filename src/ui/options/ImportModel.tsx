@@ -1,34 +1,38 @@
 import { useSignal } from '@preact/signals';
-import type { ComponentChildren } from 'preact';
 import { useRef } from 'preact/hooks';
-import type { ErrorPayload } from '../../protocol/errors.ts';
+import { LapisError } from '../../protocol/errors.ts';
+import { harmless } from '../harmless.ts';
 import type { Running } from '../host/ActivityProgress.tsx';
 import { ActivityProgress } from '../host/ActivityProgress.tsx';
 import { Trouble } from '../host/Trouble.tsx';
+import { icons } from '../icons.tsx';
 import { strings } from '../strings.ts';
+import { dropped, pickImportFolder } from './folders.ts';
+import type { ModelActions } from './model-actions.ts';
 
-interface ImportModelProps {
-  running?: Running;
-  failure?: ErrorPayload;
-  onFile: (file: File) => void;
-  onRefused: (reason: string) => void;
-  onCancel: () => void;
-  icon: ComponentChildren;
-}
+const words = strings.import;
 
-/** Takes a .gguf file from disk, by the picker or dropped. */
-export function ImportModel({ running, failure, onFile, onRefused, onCancel, icon }: ImportModelProps) {
+/** Takes a .gguf file or a folder from disk, by the picker or dropped. */
+export function ImportModel({ running, actions }: { running?: Running; actions: ModelActions }) {
   const over = useSignal(false);
   const picker = useRef<HTMLInputElement>(null);
+  const failure = actions.failureOf('');
 
-  const take = (files: FileList | null | undefined) => {
-    if (!files?.length) return;
-    if (files.length > 1) onRefused(strings.models.oneFile);
-    else if (!/\.gguf$/i.test(files[0].name)) onRefused(strings.models.notGguf(files[0].name));
-    else onFile(files[0]);
+  const takeFile = (file: File) => {
+    if (/\.gguf$/i.test(file.name)) actions.importFile(file);
+    else actions.refuseImport(new LapisError('bad-request', words.notGguf(harmless(file.name, 120))));
+  };
+  const takeDrop = async (transfer: DataTransfer) => {
+    try {
+      const thing = await dropped(transfer);
+      if (thing instanceof File) takeFile(thing);
+      else actions.importFolder(async () => thing);
+    } catch (error) {
+      actions.refuseImport(LapisError.from(error));
+    }
   };
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: dropping is a second way to what the button does
+    // biome-ignore lint/a11y/noStaticElementInteractions: dropping is a second way to what the buttons do
     <div
       class={over.value ? 'drop over' : 'drop'}
       onDragOver={(event) => {
@@ -41,32 +45,38 @@ export function ImportModel({ running, failure, onFile, onRefused, onCancel, ico
       onDrop={(event) => {
         event.preventDefault();
         over.value = false;
-        take(event.dataTransfer?.files);
+        if (event.dataTransfer) takeDrop(event.dataTransfer);
       }}
     >
-      <div class="drop-line">
-        <div>
-          <h3>{strings.models.importTitle}</h3>
-          <p class="quiet">{strings.models.importText}</p>
-        </div>
-        <input
-          ref={picker}
-          type="file"
-          accept=".gguf"
-          hidden
-          onChange={(event) => {
-            take(event.currentTarget.files);
-            // The same file may be chosen again.
-            event.currentTarget.value = '';
-          }}
-        />
+      <p>{words.text}</p>
+      <input
+        ref={picker}
+        type="file"
+        accept=".gguf"
+        hidden
+        onChange={(event) => {
+          const [file] = event.currentTarget.files ?? [];
+          if (file) takeFile(file);
+          // The same file may be chosen again.
+          event.currentTarget.value = '';
+        }}
+      />
+      <div class="actions">
         <button type="button" class="button" onClick={() => picker.current?.click()}>
-          {icon}
-          {strings.models.choose}
+          {icons.file}
+          {words.file}
+        </button>
+        <button type="button" class="button" onClick={() => actions.importFolder(pickImportFolder)}>
+          {icons.folder}
+          {words.folder}
         </button>
       </div>
       {running && (
-        <ActivityProgress activity={running} name={running.modelId.replace(/^file:/, '')} onCancel={onCancel} />
+        <ActivityProgress
+          activity={running}
+          name={harmless(running.modelId.replace(/^file:/, ''), 120)}
+          onCancel={actions.cancelActivity}
+        />
       )}
       {failure && <Trouble error={failure} />}
     </div>

@@ -1,81 +1,90 @@
-import { useSignal } from '@preact/signals';
-import { LapisError } from '../../protocol/errors.ts';
+import { useRef } from 'preact/hooks';
 import type { HostState } from '../host/host-state.ts';
 import { Trouble } from '../host/Trouble.tsx';
-import { icons } from '../icons.tsx';
+import type { Platform } from '../platform/platform.ts';
 import { strings } from '../strings.ts';
+import { FindModel } from './FindModel.tsx';
 import { ImportModel } from './ImportModel.tsx';
-import { ModelCard } from './ModelCard.tsx';
+import { ModelNotices } from './ModelNotices.tsx';
+import { useModelActions } from './model-actions.ts';
+import { OfferedModel } from './OfferedModel.tsx';
 import { StorageLine } from './StorageLine.tsx';
+import { StoredModel } from './StoredModel.tsx';
 
 /** Which models there are, which one answers, and how to get more. */
-export function ModelsSection({ state }: { state: HostState }) {
-  const failedId = useSignal<string | undefined>(undefined);
+export function ModelsSection({ state, platform }: { state: HostState; platform: Platform }) {
+  const actions = useModelActions(state);
+  const heading = useRef<HTMLHeadingElement>(null);
   const status = state.status.value;
   const activity = status?.activity;
   const running = activity && activity.kind !== 'none' ? activity : undefined;
   const models = state.models.value;
+  const stored = models.filter((model) => model.stored);
+  const offered = models.filter((model) => !model.stored);
+  const downloads = status?.downloads ?? [];
+  const found = downloads.filter(({ modelId }) => !models.some(({ id }) => id === modelId));
   // The catalogue lists the default first.
   const recommended = models.find(({ url }) => url !== undefined);
-
-  const act = async (id: string, action: () => Promise<unknown>) => {
-    if (running) {
-      failedId.value = id;
-      state.failure.value = new LapisError('busy', strings.models.busy);
-      return;
-    }
-    failedId.value = id;
-    await state.attempt(action);
-  };
-  const failure = state.failure.value?.toPayload();
   // A failure that no click on this page caused, such as of a load that the popup began.
-  const earlier = !failure && !running && status?.error?.code !== 'aborted' ? status?.error : undefined;
-  const cancel = () => state.attempt(() => state.host.cancelModelActivity());
+  const earlier = !state.failure.value && !running && status?.error?.code !== 'aborted' ? status?.error : undefined;
+  const toHeading = () => heading.current?.focus();
   return (
     <>
       <p class="lead">{strings.models.lead}</p>
-      {status?.notices.map((notice) => (
-        <p key={notice} class="callout warn">
-          <span>{notice}</span>
-        </p>
-      ))}
+      <ModelNotices status={status} platform={platform} onEmpty={toHeading} />
       {earlier && <Trouble error={earlier} />}
+      <div class="group-head">
+        <h3 ref={heading} tabIndex={-1}>
+          {strings.models.here}
+        </h3>
+        <StorageLine storage={status?.storage} />
+      </div>
       {models.length === 0 && <p class="quiet">{status ? strings.models.none : strings.status.connecting}</p>}
       <ul class="cards">
-        {models.map((model) => (
-          <ModelCard
+        {stored.map((model) => (
+          <StoredModel
             key={model.id}
             model={model}
             inUse={status?.loadedModelId === model.id}
             selected={status?.selectedModelId === model.id}
-            recommended={model === recommended}
             running={running?.modelId === model.id ? running : undefined}
-            failure={failedId.value === model.id ? failure : undefined}
-            onUse={() => act(model.id, () => state.host.selectModel(model.id))}
-            onDownload={() =>
-              act(model.id, async () => {
-                await state.host.downloadModel(model.id);
-                // Whoever downloads a model wants to use it.
-                await state.host.selectModel(model.id);
-              })
-            }
-            onRemove={() => act(model.id, () => state.host.removeModel(model.id))}
-            onCancel={cancel}
+            actions={actions}
+            onRemove={toHeading}
           />
         ))}
       </ul>
-      <ImportModel
-        running={running && !models.some(({ id }) => id === running.modelId) ? running : undefined}
-        failure={failedId.value === '' ? failure : undefined}
-        onFile={(file) => act('', () => state.host.importModel(file))}
-        onRefused={(reason) => {
-          failedId.value = '';
-          state.failure.value = new LapisError('bad-request', reason);
-        }}
-        onCancel={cancel}
-        icon={icons.file}
+      <div class="group-head">
+        <h3>{strings.models.more}</h3>
+      </div>
+      <ul class="cards">
+        {found.map((download) => (
+          <OfferedModel key={download.modelId} download={download} actions={actions} />
+        ))}
+        {offered.map((model) => (
+          <OfferedModel
+            key={model.id}
+            model={model}
+            download={downloads.find(({ modelId }) => modelId === model.id)}
+            recommended={model === recommended}
+            actions={actions}
+          />
+        ))}
+      </ul>
+      <FindModel
+        host={state.host}
+        actions={actions}
+        isKnown={(id) => stored.some((model) => model.id === id) || downloads.some(({ modelId }) => modelId === id)}
       />
-      <StorageLine changes={`${activity?.kind}|${models.map(({ id, stored }) => `${id}${stored}`).join()}`} />
+      <div class="group-head">
+        <h3>{strings.import.title}</h3>
+      </div>
+      <ImportModel
+        running={running && !stored.some(({ id }) => id === running.modelId) ? running : undefined}
+        actions={actions}
+      />
+      <p class="visually-hidden" role="status">
+        {actions.announcement}
+      </p>
     </>
   );
 }

@@ -19,7 +19,7 @@ interface OptionsProps {
 export function Options({ state, platform, consents }: OptionsProps) {
   const unreachable = state.unreachable.value;
   const sections = [
-    { id: 'models', title: strings.options.models, body: <ModelsSection state={state} /> },
+    { id: 'models', title: strings.options.models, body: <ModelsSection state={state} platform={platform} /> },
     { id: 'generation', title: strings.options.generation, body: <GenerationSection state={state} /> },
     { id: 'extensions', title: strings.options.callers, body: <AllowedCallers consents={consents} /> },
     { id: 'about', title: strings.options.about, body: <AboutSection state={state} platform={platform} /> },

@@ -1,23 +1,15 @@
-import { useSignal } from '@preact/signals';
-import { useEffect } from 'preact/hooks';
+import type { HostStatus } from '../../protocol/host.ts';
 import { formatBytes } from '../format.ts';
 import { strings } from '../strings.ts';
 
-/** How much disk Lapis uses; measured anew whenever `changes` is another string. */
-export function StorageLine({ changes }: { changes: string }) {
-  const estimate = useSignal<StorageEstimate>({});
-  useEffect(() => {
-    navigator.storage.estimate().then((next) => {
-      estimate.value = next;
-    });
-  }, [changes]);
-  const { usage, quota } = estimate.value;
-  if (usage === undefined) return null;
-  const free = quota === undefined ? '' : `, ${strings.models.free(formatBytes(quota - usage))}`;
+/** How much disk all models take, and how much the browser would still give. */
+export function StorageLine({ storage }: { storage: HostStatus['storage'] }) {
+  if (!storage) return null;
+  const { usedBytes, freeBytes } = storage;
   return (
     <p class="quiet storage">
-      {strings.models.used(formatBytes(usage))}
-      {free}
+      {strings.models.used(formatBytes(usedBytes))}
+      {freeBytes !== undefined && ` · ${strings.models.free(formatBytes(freeBytes))}`}
     </p>
   );
 }

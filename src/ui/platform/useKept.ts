@@ -1,7 +1,7 @@
 import type { Signal } from '@preact/signals';
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import type { Platform } from '../platform/platform.ts';
+import type { Platform } from './platform.ts';
 
 /** A signal whose value outlasts the popup. What the person does before the kept value has been read wins over it. */
 export function useKept<T>(platform: Platform, key: string, initial: T): Signal<T> {

@@ -33,9 +33,10 @@ export function Header({ state, platform }: { state: HostState; platform: Platfo
             onChange={(event) => choose(event.currentTarget)}
           >
             {choices.length === 0 && <option value={selected}>{strings.product}</option>}
-            {choices.map(({ id, name }) => (
+            {choices.map(({ id, name, suspect }) => (
               <option key={id} value={id} selected={id === selected}>
-                {name}
+                {name || strings.models.unnamed}
+                {suspect !== undefined && ` (${strings.models.suspect.toLowerCase()})`}
               </option>
             ))}
             <option value={MORE}>{strings.chat.moreModels}</option>
@@ -74,6 +75,7 @@ function conditionOf(status: HostStatus | undefined, unreachable: boolean, gener
   if (unreachable || (status?.error && !status.loadedModelId)) return { kind: 'bad', text: strings.status.failed };
   if (!status) return { kind: 'busy', text: strings.status.connecting };
   if (status.activity.kind !== 'none') return { kind: 'busy', text: strings.status.short[status.activity.kind] };
+  if (status.loadedModelId && status.suspect) return { kind: 'bad', text: strings.status.suspect };
   if (generating) return { kind: 'good', text: strings.status.answering };
   if (status.loadedModelId) return { kind: 'good', text: strings.status.ready };
   return { kind: 'idle', text: strings.status.asleep };

@@ -6,10 +6,10 @@ import { EmptyChat } from '../chat/EmptyChat.tsx';
 import type { HostState } from '../host/host-state.ts';
 import { Trouble } from '../host/Trouble.tsx';
 import type { Platform } from '../platform/platform.ts';
+import { useKept } from '../platform/useKept.ts';
 import { strings } from '../strings.ts';
 import { Header } from './Header.tsx';
 import { StatusArea } from './StatusArea.tsx';
-import { useKept } from './useKept.ts';
 
 /** The toolbar popup: one conversation, which lives in the engine and so outlasts this page. */
 export function Popup({ state, platform }: { state: HostState; platform: Platform }) {

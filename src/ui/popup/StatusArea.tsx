@@ -1,15 +1,22 @@
 import { useComputed } from '@preact/signals';
+import type { DownloadState } from '../../protocol/host.ts';
+import { isUnderWay } from '../../protocol/kept-downloads.ts';
+import { harmless } from '../harmless.ts';
 import { ActivityProgress } from '../host/ActivityProgress.tsx';
 import type { HostState } from '../host/host-state.ts';
+import { Notices, useDismissed } from '../host/Notices.tsx';
 import { Trouble } from '../host/Trouble.tsx';
 import { icons } from '../icons.tsx';
 import type { Platform } from '../platform/platform.ts';
 import { strings } from '../strings.ts';
-import { useKept } from './useKept.ts';
+import { DownloadLine } from './DownloadLine.tsx';
+
+/** The conversation needs the room; the rest are named in one line. */
+const SHOWN_DOWNLOADS = 2;
 
 /** What the person should know before they read on: progress, errors, notices. Takes no room while all is well. */
 export function StatusArea({ state, platform }: { state: HostState; platform: Platform }) {
-  const dismissed = useKept<string[]>(platform, 'dismissed-notices', []);
+  const dismissed = useDismissed(platform);
   const status = state.status.value;
   const notices = useComputed(() => {
     const current = state.status.value;
@@ -18,15 +25,18 @@ export function StatusArea({ state, platform }: { state: HostState; platform: Pl
     return all.filter((notice) => !dismissed.value.includes(notice));
   });
 
-  const nameOf = (id: string) => state.models.value.find((model) => model.id === id)?.name ?? id;
+  const nameOf = (id: string) => state.models.value.find((model) => model.id === id)?.name ?? harmless(id);
   const activity = status?.activity;
   const running = activity && activity.kind !== 'none' ? activity : undefined;
+  const downloads = [...(status?.downloads ?? [])].sort((a, b) => rank(a) - rank(b));
+  const suspect = status?.suspect;
   const unreachable = state.unreachable.value;
   const error = unreachable?.toPayload() ?? status?.error;
   // Where the conversation shows the same sentence it also offers to answer again.
   const inConversation = error !== undefined && error.message === state.chat.value?.error?.message;
   const showsError = error && error.code !== 'aborted' && !running && !inConversation;
-  if (!running && !showsError && notices.value.length === 0) return null;
+  if (!running && !showsError && !suspect && downloads.length === 0 && notices.value.length === 0) return null;
+  const more = downloads.length - SHOWN_DOWNLOADS;
   return (
     <div class="status-area">
       {running && (
@@ -51,24 +61,41 @@ export function StatusArea({ state, platform }: { state: HostState; platform: Pl
           </button>
         </Trouble>
       )}
-      {notices.value.map((notice) => (
-        <div key={notice} class="callout warn" role="status">
-          <span>{notice}</span>
-          <button
-            type="button"
-            class="icon-button"
-            title={strings.chat.dismiss}
-            aria-label={strings.chat.dismiss}
-            onClick={() => {
-              dismissed.value = [...dismissed.value, notice];
-              // The button goes away with its notice; the keyboard's place is then the input.
-              document.querySelector('textarea')?.focus();
-            }}
-          >
-            {icons.close}
-          </button>
+      {suspect && (
+        <div class="callout warn" role="alert">
+          {icons.warning}
+          <span>{suspect}</span>
         </div>
+      )}
+      {downloads.slice(0, SHOWN_DOWNLOADS).map((download) => (
+        <DownloadLine
+          key={download.modelId}
+          download={download}
+          onPause={() => state.attempt(() => state.host.pauseDownload(download.modelId))}
+          onResume={() => state.attempt(() => state.host.resumeDownload(download.modelId))}
+          onSettings={() => platform.openSettings()}
+        />
       ))}
+      {more > 0 && (
+        <button type="button" class="link" onClick={() => platform.openSettings()}>
+          {strings.download.others(more)}
+        </button>
+      )}
+      {notices.value.length > 0 && (
+        <Notices
+          notices={notices.value}
+          onDismiss={(read) => {
+            dismissed.value = [...dismissed.value, ...read];
+          }}
+          onEmpty={() => document.querySelector('textarea')?.focus()}
+        />
+      )}
     </div>
   );
+}
+
+/** What comes now stands before what waits for the person. */
+function rank(download: DownloadState): number {
+  if (download.phase === 'failed') return 0;
+  return isUnderWay(download) ? 1 : 2;
 }

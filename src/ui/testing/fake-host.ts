@@ -1,5 +1,16 @@
 import { LapisError } from '../../protocol/errors.ts';
-import type { ChatEvent, ChatSettings, ChatSnapshot, HostStatus, LapisHost, ModelEntry } from '../../protocol/host.ts';
+import type {
+  ChatEvent,
+  ChatSettings,
+  ChatSnapshot,
+  DownloadState,
+  FoundModel,
+  HostStatus,
+  LapisHost,
+  ModelEntry,
+  VerifyResult,
+} from '../../protocol/host.ts';
+import { DEMO_MODEL, GEMMA_MODEL } from './models.ts';
 
 /** What a test may look at and steer. */
 export interface FakeHost extends LapisHost {
@@ -11,39 +22,39 @@ export interface FakeHost extends LapisHost {
   say(text: string): void;
   /** Ends the answer. */
   finish(change?: Partial<ChatSnapshot>): void;
+  /** Changes what a download shows. */
+  setDownload(id: string, change: Partial<DownloadState>): void;
+  /** All bytes are there: the model is stored. */
+  finishDownload(id: string): void;
   /** The next call of this method rejects. */
   failNext(name: keyof LapisHost, error: LapisError): void;
 }
 
-export const DEMO_MODEL: ModelEntry = {
-  id: 'demo',
-  name: 'Lapis demo',
-  bytes: 9_800_000,
-  stored: true,
-  license: { name: 'Apache 2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
-  note: 'A toy with a Gemma 3 architecture, to try Lapis offline and to check a GPU. It is not Gemma.',
-};
-
-export const GEMMA_MODEL: ModelEntry = {
-  id: 'gemma-3-1b-it-q4_k_m',
-  name: 'Gemma 3 1B',
-  bytes: 806_058_240,
-  stored: false,
-  url: 'https://huggingface.co/example/gemma-3-1b-it',
-  license: { name: 'Gemma Terms of Use', url: 'https://ai.google.dev/gemma/terms' },
-  note: 'Instruction-tuned by Google, quantized to 4 bits. Needs about 1 GB of GPU memory.',
-};
+/** The first state of a pretended host; everything may be left out. */
+export interface FakeState {
+  status?: Partial<HostStatus>;
+  chat?: Partial<ChatSnapshot>;
+  models?: ModelEntry[];
+  /** The terms that were accepted before. */
+  accepted?: string[];
+  /** What any address leads to. */
+  found?: FoundModel;
+  verified?: VerifyResult;
+}
 
 const TIMINGS = { loadMs: 900, prefillMs: 120, firstTokenMs: 412, decodeTokensPerSecond: 48.3 };
 
 /** A host without an engine: it does what its test says, and answers each question with an echo. */
-export function fakeHost(initial: { status?: Partial<HostStatus>; chat?: Partial<ChatSnapshot> } = {}): FakeHost {
+export function fakeHost(initial: FakeState = {}): FakeHost {
   let status: HostStatus = {
     softwareAdapter: false,
     adapter: { vendor: 'example', architecture: 'test-1', description: 'Example GPU 4000' },
     selectedModelId: 'demo',
     loadedModelId: 'demo',
     activity: { kind: 'none' },
+    downloads: [],
+    models: 1,
+    storage: { usedBytes: 9_800_000, freeBytes: 52_400_000_000 },
     notices: [],
     gpuBytes: 41_200_000,
     schemaVersion: 1,
@@ -55,7 +66,9 @@ export function fakeHost(initial: { status?: Partial<HostStatus>; chat?: Partial
     sampling: { temperature: 1, topK: 64, topP: 0.95, minP: 0 },
     maxTokens: 1024,
   };
-  let models = [DEMO_MODEL, GEMMA_MODEL];
+  let models = initial.models ?? [DEMO_MODEL, GEMMA_MODEL];
+  const accepted = new Set(initial.accepted);
+  const downloading = new Map<string, { resolve: (model: ModelEntry) => void; reject: (error: LapisError) => void }>();
   const statusWatchers = new Set<ReadableStreamDefaultController<HostStatus>>();
   const chatWatchers = new Set<ReadableStreamDefaultController<ChatEvent>>();
   const failures = new Map<string, LapisError>();
@@ -84,6 +97,12 @@ export function fakeHost(initial: { status?: Partial<HostStatus>; chat?: Partial
     if (failure) throw failure;
   };
 
+  const setModels = (next: ModelEntry[], change: Partial<HostStatus> = {}) => {
+    models = next;
+    host.setStatus({ models: status.models + 1, ...change });
+  };
+  const without = (id: string) => status.downloads.filter(({ modelId }) => modelId !== id);
+
   const host: FakeHost = {
     calls,
     setStatus(change) {
@@ -105,6 +124,23 @@ export function fakeHost(initial: { status?: Partial<HostStatus>; chat?: Partial
     finish(change) {
       host.setChat({ generating: false, timings: TIMINGS, ...change });
     },
+    setDownload(id, change) {
+      host.setStatus({
+        downloads: status.downloads.map((download) =>
+          download.modelId === id ? { ...download, ...change } : download,
+        ),
+      });
+      if (change.phase === 'failed') downloading.get(id)?.reject(LapisError.fromPayload(change.error!));
+    },
+    finishDownload(id) {
+      const { name = id, bytesTotal: bytes = 0 } = status.downloads.find(({ modelId }) => modelId === id) ?? {};
+      const entry = {
+        ...(models.find((model) => model.id === id) ?? { ...GEMMA_MODEL, id, name, bytes }),
+        stored: true,
+      };
+      setModels([...models.filter((model) => model.id !== id), entry], { downloads: without(id) });
+      downloading.get(id)?.resolve(entry);
+    },
     failNext: (name, error) => failures.set(name, error),
 
     async watchStatus() {
@@ -123,24 +159,76 @@ export function fakeHost(initial: { status?: Partial<HostStatus>; chat?: Partial
     async importModel(file) {
       called('importModel', file.name);
       const entry = { ...DEMO_MODEL, id: `file:${file.name}`, name: file.name, bytes: file.size };
-      models = [...models, entry];
-      host.setStatus({ selectedModelId: entry.id, loadedModelId: entry.id });
+      setModels([...models, entry], { selectedModelId: entry.id, loadedModelId: entry.id });
       return entry;
+    },
+    async importFolder(directory) {
+      called('importFolder', directory.name);
+      const entry = { ...DEMO_MODEL, id: `folder:${directory.name}`, name: directory.name };
+      setModels([...models, entry], { selectedModelId: entry.id, loadedModelId: entry.id });
+      return entry;
+    },
+    async findModel(text) {
+      called('findModel', text);
+      if (!initial.found) throw new LapisError('network', 'There is no such file on huggingface.co (404)');
+      return initial.found;
+    },
+    async acceptedTerms() {
+      return [...accepted];
+    },
+    async acceptTerms(url) {
+      called('acceptTerms', url);
+      accepted.add(url);
     },
     async downloadModel(id) {
       called('downloadModel', id);
-      models = models.map((model) => (model.id === id ? { ...model, stored: true } : model));
-      host.setStatus({ selectedModelId: id, loadedModelId: id });
-      return models.find((model) => model.id === id)!;
+      const model = models.find((one) => one.id === id) ?? { ...initial.found!, id };
+      if (!accepted.has(model.license.url)) throw new LapisError('not-allowed', 'The terms have not been accepted.');
+      const { name, bytes: bytesTotal, url } = model;
+      const known = status.downloads.find(({ modelId }) => modelId === id);
+      const begun = { modelId: id, name, host: new URL(url!).host, bytesDone: 0, bytesTotal };
+      host.setStatus({
+        downloads: [...without(id), { ...begun, ...known, phase: 'downloading', error: undefined }],
+      });
+      return new Promise((resolve, reject) => downloading.set(id, { resolve, reject }));
+    },
+    async pauseDownload(id) {
+      called('pauseDownload', id);
+      host.setDownload(id, { phase: 'paused', bytesPerSecond: undefined, secondsLeft: undefined });
+    },
+    async resumeDownload(id) {
+      called('resumeDownload', id);
+      host.setDownload(id, { phase: 'downloading' });
+    },
+    async cancelDownload(id) {
+      called('cancelDownload', id);
+      host.setStatus({ downloads: without(id) });
+      downloading.get(id)?.reject(new LapisError('aborted', 'The download was cancelled.'));
     },
     async cancelModelActivity() {
       called('cancelModelActivity');
       host.setStatus({ activity: { kind: 'none' } });
     },
+    async unloadModel() {
+      called('unloadModel');
+      host.setStatus({ loadedModelId: undefined, gpuBytes: 0 });
+    },
+    async verifyModel(id) {
+      called('verifyModel', id);
+      return initial.verified ?? { damaged: [], repaired: [] };
+    },
+    async exportModel(id, directory) {
+      called('exportModel', id, directory.name);
+    },
     async removeModel(id) {
       called('removeModel', id);
-      models = models.map((model) => (model.id === id ? { ...model, stored: false } : model));
-      host.setStatus({ selectedModelId: 'demo', loadedModelId: 'demo' });
+      setModels(
+        models.flatMap((model) => {
+          if (model.id !== id) return [model];
+          return model.url ? [{ ...model, stored: false, details: undefined }] : [];
+        }),
+        { selectedModelId: 'demo', loadedModelId: 'demo' },
+      );
     },
     async generate() {
       throw new LapisError('unsupported', 'The pretended host generates nothing outside the chat.');

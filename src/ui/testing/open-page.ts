@@ -1,11 +1,9 @@
 import type { Browser, Page } from 'playwright-core';
-import type { ChatSnapshot, HostStatus } from '../../protocol/host.ts';
 import type { TestPages } from './build-pages.ts';
 import { TEST_PAGES } from './build-pages.ts';
+import type { FakeState } from './fake-host.ts';
 
-export interface Scene {
-  status?: Partial<HostStatus>;
-  chat?: Partial<ChatSnapshot>;
+export interface Scene extends FakeState {
   callers?: unknown[];
 }
 

@@ -1,0 +1,129 @@
+import { useSignal } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
+import type { ErrorPayload } from '../../protocol/errors.ts';
+import { LapisError } from '../../protocol/errors.ts';
+import type { ModelEntry, VerifyResult } from '../../protocol/host.ts';
+import { harmlessly } from '../harmless.ts';
+import type { HostState } from '../host/host-state.ts';
+import { strings } from '../strings.ts';
+import { pickExportFolder } from './folders.ts';
+
+/** What the last thing that was done with a model came to. */
+export type Outcome = { kind: 'verified'; result: VerifyResult } | { kind: 'exported'; folder: string };
+
+/** What the person can do with models, and what came of it. */
+export interface ModelActions {
+  /** Why the last action failed, if it was for this model (`''` for what has no model yet). */
+  failureOf(id: string): ErrorPayload | undefined;
+  outcomeOf(id: string): Outcome | undefined;
+  /** Said aloud by screen readers. */
+  announcement: string;
+  hasAccepted(termsUrl: string): boolean;
+  /** Resolves to whether it was recorded. */
+  accept(id: string, termsUrl: string): Promise<boolean>;
+  use(id: string): void;
+  unload(id: string): void;
+  verify(id: string): void;
+  export(model: ModelEntry): void;
+  remove(model: ModelEntry): void;
+  /** Starts a download, or goes on with one that waits. Whoever downloads a model wants to use it: it is selected then. */
+  download(id: string): void;
+  pause(id: string): void;
+  resume(id: string): void;
+  cancelDownload(id: string): void;
+  importFile(file: File): void;
+  importFolder(pick: () => Promise<FileSystemDirectoryHandle>): void;
+  /** Shows a reason not to import, as an action that failed. */
+  refuseImport(error: LapisError): void;
+  cancelActivity(): void;
+}
+
+export function useModelActions(state: HostState): ModelActions {
+  const { host } = state;
+  const subject = useSignal<string | undefined>(undefined);
+  const outcome = useSignal<{ id: string; outcome: Outcome } | undefined>(undefined);
+  const accepted = useSignal<readonly string[]>([]);
+  const announcement = useSignal('');
+  const followed = useRef(new Set<string>()).current;
+
+  const connected = state.status.value !== undefined;
+  useEffect(() => {
+    if (!connected) return;
+    host.acceptedTerms().then(
+      (urls) => {
+        accepted.value = urls;
+      },
+      // The terms are then asked for once more than needed.
+      () => {},
+    );
+  }, [connected]);
+
+  const act = (id: string, action: () => Promise<unknown>): Promise<boolean> => {
+    subject.value = id;
+    outcome.value = undefined;
+    return state.attempt(action);
+  };
+  /** One model is worked on at a time; downloads go on beside it. */
+  const actAlone = async (id: string, action: () => Promise<unknown>): Promise<boolean> =>
+    act(id, async () => {
+      if (state.status.value?.activity.kind !== 'none') throw new LapisError('busy', strings.models.busy);
+      await action();
+    });
+  const report = (id: string, result: Outcome, words: string) => {
+    outcome.value = { id, outcome: result };
+    announcement.value = words;
+  };
+
+  /** Waits for the end of a download in this page, once however often it is paused. */
+  const follow = async (id: string) => {
+    if (followed.has(id)) return host.resumeDownload(id);
+    followed.add(id);
+    try {
+      const model = await host.downloadModel(id);
+      announcement.value = strings.download.ready(harmlessly(model).name);
+      await host.selectModel(id);
+    } finally {
+      followed.delete(id);
+    }
+  };
+  const importBy = (action: () => Promise<unknown>) => void actAlone('', action);
+
+  return {
+    failureOf: (id) => (subject.value === id ? state.failure.value?.toPayload() : undefined),
+    outcomeOf: (id) => (outcome.value?.id === id ? outcome.value.outcome : undefined),
+    announcement: announcement.value,
+    hasAccepted: (url) => accepted.value.includes(url),
+    accept: (id, url) =>
+      act(id, async () => {
+        await host.acceptTerms(url);
+        accepted.value = [...accepted.value, url];
+      }),
+    use: (id) => void actAlone(id, () => host.selectModel(id)),
+    unload: (id) => void actAlone(id, () => host.unloadModel()),
+    verify: (id) =>
+      void actAlone(id, async () => {
+        const result = harmlessly(await host.verifyModel(id));
+        const { damaged } = result;
+        report(id, { kind: 'verified', result }, damaged.length > 0 ? damaged.join(' ') : strings.models.whole);
+      }),
+    export: (model) =>
+      void actAlone(model.id, async () => {
+        const folder = await pickExportFolder(model);
+        await host.exportModel(model.id, folder);
+        report(model.id, { kind: 'exported', folder: folder.name }, strings.models.exported(folder.name));
+      }),
+    remove: (model) =>
+      void actAlone(model.id, async () => {
+        await host.removeModel(model.id);
+        announcement.value = strings.models.removed(model.name);
+      }),
+    download: (id) => void act(id, () => follow(id)),
+    pause: (id) => void act(id, () => host.pauseDownload(id)),
+    resume: (id) => void act(id, () => follow(id)),
+    cancelDownload: (id) => void act(id, () => host.cancelDownload(id)),
+    importFile: (file) => importBy(() => host.importModel(file)),
+    importFolder: (pick) => importBy(async () => host.importFolder(await pick())),
+    refuseImport: (error) => void act('', () => Promise.reject(error)),
+    cancelActivity: () => void state.attempt(() => host.cancelModelActivity()),
+  };
+}

@@ -1,0 +1,41 @@
+import type { DownloadState } from '../../protocol/host.ts';
+import { isUnderWay } from '../../protocol/kept-downloads.ts';
+import { phaseWords, shortWords } from '../host/download-words.ts';
+import { Name } from '../host/Name.tsx';
+import { ProgressBar } from '../host/ProgressBar.tsx';
+import { useNow } from '../host/useNow.ts';
+import { icons } from '../icons.tsx';
+import { strings } from '../strings.ts';
+
+interface DownloadLineProps {
+  download: DownloadState;
+  onPause: () => void;
+  onResume: () => void;
+  onSettings: () => void;
+}
+
+const words = strings.download;
+
+/** A download in one line, and the reason if it stopped. What is more to say stands in the settings, a click on its name away. */
+export function DownloadLine({ download, onPause, onResume, onSettings }: DownloadLineProps) {
+  const { name, phase, bytesDone, bytesTotal, error } = download;
+  const now = useNow(phase === 'retrying');
+  const still = !isUnderWay(download);
+  const failed = phase === 'failed';
+  const label = failed ? words.tryAgainNamed(name) : still ? words.resumeNamed(name) : words.pauseNamed(name);
+  return (
+    <div class="download-line">
+      <button type="button" class="download-name" title={phaseWords(download, now)} onClick={onSettings}>
+        <Name>{name}</Name>
+      </button>
+      <span class={failed ? 'download-state bad' : 'download-state'}>{shortWords(download, now)}</span>
+      {phase !== 'preparing' && (
+        <button type="button" class="icon-button" title={label} aria-label={label} onClick={still ? onResume : onPause}>
+          {failed ? icons.retry : still ? icons.play : icons.pause}
+        </button>
+      )}
+      <ProgressBar label={words.bar(name)} done={bytesDone} total={bytesTotal} still={still || phase === 'queued'} />
+      {failed && error && <p class="download-reason">{error.message}</p>}
+    </div>
+  );
+}

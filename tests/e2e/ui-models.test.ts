@@ -1,0 +1,260 @@
+import type { Browser, Page } from 'playwright-core';
+import { chromium } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { TestPages } from '../../src/ui/testing/build-pages.ts';
+import { buildTestPages } from '../../src/ui/testing/build-pages.ts';
+import { DEMO_MODEL } from '../../src/ui/testing/models.ts';
+import type { Scene } from '../../src/ui/testing/open-page.ts';
+import { openTestPage } from '../../src/ui/testing/open-page.ts';
+import { findChromium } from './harness.ts';
+import { GEMMA, OPTIONS_SCENES, STORED_GEMMA, SUSPECT_GEMMA } from './ui-scenes.ts';
+import type { Steered } from './ui-steering.ts';
+import { calls, setStatus } from './ui-steering.ts';
+
+const executablePath = findChromium();
+
+const WITH_GEMMA: Scene = { models: [DEMO_MODEL, STORED_GEMMA] };
+
+/** Lets the directory picker answer with a folder of this name, in the page's own storage. */
+const pickFolder = (page: Page, name: string) =>
+  page.evaluate(async (name) => {
+    const root = await navigator.storage.getDirectory();
+    const folder = await root.getDirectoryHandle(name, { create: true });
+    Object.assign(globalThis, { showDirectoryPicker: async () => folder });
+  }, name);
+
+describe.skipIf(!executablePath)('the models in the settings', () => {
+  let browser: Browser;
+  let pages: TestPages;
+
+  beforeAll(async () => {
+    pages = await buildTestPages();
+    browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await pages?.remove();
+  });
+
+  const open = (scene: Scene) => openTestPage(browser, pages, 'options', scene);
+  const cardOf = (page: Page, name: string) =>
+    page.getByRole('listitem').filter({ has: page.getByRole('heading', { name, exact: true }) });
+  const focused = (page: Page) => page.evaluate(() => document.activeElement?.textContent);
+
+  test('tell what a model is, what it takes and where it came from', async () => {
+    await using opened = await open(OPTIONS_SCENES['several models']);
+    const { page } = opened;
+    await page.getByText('1.54 GB used · 52.4 GB free').waitFor();
+    const card = cardOf(page, 'Gemma 3 1B');
+    await card.getByText('1.0 B parameters · Q4_K · Q8_0 · Q6_K · 1.09 GB of GPU memory · used 3 days ago').waitFor();
+    const source = card.getByText(STORED_GEMMA.details!.source);
+    expect(await source.isVisible()).toBe(false);
+    await card.locator('summary').focus();
+    await page.keyboard.press('Enter');
+    await expect.poll(() => source.isVisible()).toBe(true);
+    const rows = await card.locator('.rows > div').allInnerTexts();
+    expect(rows.map((row) => row.split('\n')[0])).toEqual([
+      'Parameters',
+      'Weights',
+      'On disk',
+      'GPU memory needed',
+      'Last used',
+      'Schema version',
+      'Source',
+      'SHA-256 of the source',
+      'Id',
+    ]);
+    expect(rows.join('\n')).toContain('Q4_K 402 MB, Q8_0 321 MB, Q6_K 81.9 MB, F32 621 kB');
+    expect(opened.wrong).toEqual([]);
+  });
+
+  test('are used and unloaded, one at a time', async () => {
+    await using opened = await open(WITH_GEMMA);
+    const { page } = opened;
+    const card = cardOf(page, 'Gemma 3 1B');
+    await setStatus(page, { activity: { kind: 'loading', modelId: 'demo', bytesDone: 1, bytesTotal: 2 } });
+    await card.getByRole('button', { name: 'Use Gemma 3 1B' }).click();
+    await card.getByText('Another model is being worked on.').waitFor();
+    expect(await calls(page, 'selectModel')).toEqual([]);
+    await cardOf(page, 'Lapis demo').getByRole('button', { name: 'Cancel' }).click();
+    expect(await calls(page, 'cancelModelActivity')).toHaveLength(1);
+
+    await card.getByRole('button', { name: 'Use Gemma 3 1B' }).click();
+    await card.getByText('In use', { exact: true }).waitFor();
+    await card.getByRole('button', { name: 'Unload Gemma 3 1B' }).click();
+    await card.getByText('Selected', { exact: true }).waitFor();
+    expect(await calls(page, 'unloadModel')).toHaveLength(1);
+  });
+
+  test('are deleted after a question that says what it frees and what it costs', async () => {
+    await using opened = await open({ ...OPTIONS_SCENES['several models'] });
+    const { page } = opened;
+    const card = cardOf(page, 'Gemma 3 1B');
+    const remove = card.getByRole('button', { name: 'Delete Gemma 3 1B' });
+    await remove.focus();
+    await page.keyboard.press('Enter');
+    await card.getByText('Delete it and free 811 MB? To have it again is a download of 806 MB.').waitFor();
+    expect(await focused(page)).toBe('Keep');
+    await page.keyboard.press('Escape');
+    await expect.poll(() => focused(page)).toBe('Delete');
+    expect(await calls(page, 'removeModel')).toEqual([]);
+
+    await page.keyboard.press('Enter');
+    await card.getByRole('button', { name: 'Delete', exact: true }).click();
+    expect(await calls(page, 'removeModel')).toEqual([[GEMMA]]);
+    // It can be had again, and the keyboard has a place.
+    await card.getByRole('button', { name: 'Download 806 MB' }).waitFor();
+    expect(await focused(page)).toBe('On this machine');
+    await expect.poll(() => page.locator('[role=status]').allTextContents()).toContain('Gemma 3 1B was deleted.');
+
+    await page.getByRole('button', { name: 'Delete my-tuned-gemma' }).click();
+    await page.getByText('Delete it and free 811 MB? To have it again you need its file.').waitFor();
+    // The packaged one stays.
+    expect(await page.getByRole('button', { name: 'Delete Lapis demo' }).count()).toBe(0);
+  });
+
+  test.each([
+    ['every byte is right', { damaged: [], repaired: [] }, ['Every byte is as it was stored.']],
+    [
+      'a part was repaired',
+      { damaged: ['shard-00003.bin was damaged.'], repaired: ['shard-00003.bin was damaged.'] },
+      ['One part was damaged and is repaired:', 'shard-00003.bin was damaged.'],
+    ],
+    [
+      'some cannot be repaired',
+      { damaged: ['a.bin is damaged.', 'b.bin is damaged.', 'c.bin is damaged.'], repaired: ['a.bin is damaged.'] },
+      [
+        'One part was damaged and is repaired:',
+        '2 parts are damaged:',
+        'b.bin is damaged.',
+        'Delete it and get it again',
+      ],
+    ],
+  ])('are verified, with a result in words: %s', async (_, verified, sentences) => {
+    await using opened = await open({ ...WITH_GEMMA, verified });
+    const card = cardOf(opened.page, 'Gemma 3 1B');
+    await card.getByRole('button', { name: 'Verify Gemma 3 1B' }).click();
+    for (const sentence of sentences) await card.getByText(sentence).waitFor();
+    expect(await calls(opened.page, 'verifyModel')).toEqual([[GEMMA]]);
+    expect(opened.wrong).toEqual([]);
+  });
+
+  test('show how far a verification is, and end it', async () => {
+    await using opened = await open(OPTIONS_SCENES.verifying);
+    const card = cardOf(opened.page, 'Gemma 3 1B');
+    await card.getByText('Verifying').waitFor();
+    expect(await card.getByRole('progressbar').getAttribute('aria-valuetext')).toBe('400 MB of 800 MB');
+    await card.getByRole('button', { name: 'Cancel' }).click();
+    await card.getByRole('button', { name: 'Verify Gemma 3 1B' }).waitFor();
+  });
+
+  test('are exported into a folder of their own in the one that is picked', async () => {
+    await using opened = await open(WITH_GEMMA);
+    const { page } = opened;
+    await pickFolder(page, 'backup');
+    const card = cardOf(page, 'Gemma 3 1B');
+    await card.getByRole('button', { name: 'Export Gemma 3 1B' }).click();
+    await card.getByText('Exported to the folder “lapis-gemma-3-1b-it-q4_k_m”.').waitFor();
+    expect(await calls(page, 'exportModel')).toEqual([[GEMMA, 'lapis-gemma-3-1b-it-q4_k_m']]);
+
+    // A picker that is closed is no failure.
+    await page.evaluate(() =>
+      Object.assign(globalThis, {
+        showDirectoryPicker: () => Promise.reject(new DOMException('The user aborted a request.', 'AbortError')),
+      }),
+    );
+    await card.getByRole('button', { name: 'Export Gemma 3 1B' }).click();
+    await expect.poll(() => card.getByText('Exported').count()).toBe(0);
+    expect(await card.getByRole('alert').count()).toBe(0);
+  });
+
+  test('say in words that they are suspect', async () => {
+    await using opened = await open(OPTIONS_SCENES['suspect model']);
+    const card = cardOf(opened.page, 'Gemma 3 1B');
+    await card.getByText('Suspect', { exact: true }).waitFor();
+    await card.getByText(`${SUSPECT_GEMMA.suspect} Verify it, or delete it and get it again.`).waitFor();
+  });
+
+  test('come from a file, and another kind of file is refused in a sentence', async () => {
+    await using opened = await open({});
+    const { page } = opened;
+    const buffer = Buffer.from('GGUF');
+    await page.locator('input[type=file]').setInputFiles({ name: 'notes.txt', mimeType: 'text/plain', buffer });
+    await page.getByText('“notes.txt” is not a .gguf file.').waitFor();
+    await page.locator('input[type=file]').setInputFiles({ name: 'my.gguf', mimeType: '', buffer });
+    await page.locator('.card.chosen', { hasText: 'my.gguf' }).waitFor();
+    expect(await calls(page, 'importModel')).toEqual([['my.gguf']]);
+  });
+
+  test('come from a folder', async () => {
+    await using opened = await open({});
+    const { page } = opened;
+    await pickFolder(page, 'gemma-3-1b-it');
+    await page.getByRole('button', { name: 'Choose folder…' }).click();
+    await page.locator('.card.chosen', { hasText: 'gemma-3-1b-it' }).waitFor();
+    expect(await calls(page, 'importFolder')).toEqual([['gemma-3-1b-it']]);
+  });
+
+  test('are dropped: a file, a folder, and no two at a time', async () => {
+    await using opened = await open({});
+    const { page } = opened;
+    /** As the browser hands it over: items with handles, files beside them. */
+    const drop = (things: { kind: 'file' | 'directory'; name: string }[]) =>
+      page.evaluate(async (things) => {
+        const root = await navigator.storage.getDirectory();
+        const transfer = new DataTransfer();
+        const handles = [];
+        for (const { kind, name } of things) {
+          transfer.items.add(new File(['GGUF'], name));
+          handles.push(
+            kind === 'file'
+              ? await root.getFileHandle(name, { create: true })
+              : await root.getDirectoryHandle(name, { create: true }),
+          );
+        }
+        DataTransferItem.prototype.getAsFileSystemHandle = async () => handles[0];
+        const event = new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true });
+        document.querySelector('.drop')!.dispatchEvent(event);
+      }, things);
+    await drop([{ kind: 'file', name: 'dropped.gguf' }]);
+    await expect.poll(() => calls(page, 'importModel')).toEqual([['dropped.gguf']]);
+    await drop([{ kind: 'directory', name: 'dropped-folder' }]);
+    await expect.poll(() => calls(page, 'importFolder')).toEqual([['dropped-folder']]);
+    await drop([
+      { kind: 'file', name: 'one.gguf' },
+      { kind: 'file', name: 'two.gguf' },
+    ]);
+    await page.getByText('Drop one file or folder at a time.').waitFor();
+    expect(await calls(page, 'importModel')).toHaveLength(1);
+  });
+
+  test('notices are read one by one or all at once, and stay away', async () => {
+    await using opened = await open(OPTIONS_SCENES.busy);
+    const { page } = opened;
+    await expect.poll(() => page.locator('.notices > li').count()).toBe(2);
+    await page.getByRole('button', { name: 'Dismiss', exact: true }).first().focus();
+    await page.keyboard.press('Enter');
+    await expect.poll(() => page.locator('.notices > li').count()).toBe(1);
+    expect(await page.evaluate(() => document.activeElement?.getAttribute('aria-label'))).toBe('Dismiss');
+    await page.keyboard.press('Enter');
+    await expect.poll(() => page.getByText('What changed').count()).toBe(0);
+    expect(await focused(page)).toBe('On this machine');
+
+    await setStatus(page, { notices: ['One more.', 'And another.'] });
+    await page.getByRole('button', { name: 'Dismiss all' }).click();
+    await expect.poll(() => page.locator('.notices > li').count()).toBe(0);
+    await page.reload();
+    await page.locator('.facts').waitFor();
+    await expect.poll(() => page.locator('.notices > li').count()).toBe(0);
+  });
+
+  test('an engine that cannot be reached leaves the page in one piece', async () => {
+    await using opened = await open({});
+    const { page } = opened;
+    await page.evaluate(() =>
+      (globalThis as never as Steered).page.host.failNext('verifyModel', new Error('The engine stopped') as never),
+    );
+    await page.getByRole('button', { name: 'Verify Lapis demo' }).click();
+    await cardOf(page, 'Lapis demo').getByRole('alert').getByText('The engine stopped.').waitFor();
+  });
+});
