@@ -42,6 +42,10 @@ export interface Lapis {
   ): Promise<Awaited<ReturnType<LapisHost[K]>>>;
   /** The CDP targets of the whole browser: the offscreen document and the workers are here, though not among Playwright's pages. */
   targets(): Promise<{ targetId: string; type: string; url: string; title: string; parentId?: string }[]>;
+  /** A CDP session of its own with the whole browser. */
+  browserCdp(): Promise<CDPSession>;
+  /** Runs a script in the engine worker; returns when it has been handed over. */
+  runInEngine(script: string): Promise<void>;
   /** Ends the engine worker from within, as a crash would: it says nothing to anybody. */
   killEngineWorker(): Promise<void>;
   /** Lets the engine worker compute for ever, so that it answers nobody. */
@@ -112,6 +116,8 @@ export async function launchLapis(options: LaunchOptions = {}): Promise<Lapis> {
       return within(120_000, answer, `The host has not answered ${method}`);
     },
     targets,
+    browserCdp: () => openBrowserCdp(context),
+    runInEngine: (script) => evaluateInEngine(browserCdp, targets, script),
     killEngineWorker: async () => evaluateInEngine(browserCdp, targets, 'close()'),
     hangEngineWorker: async () => evaluateInEngine(browserCdp, targets, 'for (;;);'),
     async killOffscreenDocument() {

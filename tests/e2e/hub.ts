@@ -27,7 +27,7 @@ export interface Served {
   pauseMs?: number;
   /** The connection is cut, without a word, when it reaches one of these offsets in the file; once at each. */
   cutAt?: readonly number[];
-  /** Nothing more is sent once the file has been sent up to here, but the connection stays open. */
+  /** Nothing more is sent once the file has been sent up to here, but the connection stays open; it goes on when `serve` says more. */
   stallAt?: number;
   /** The storage host's status instead of the file. */
   status?: number;
@@ -60,6 +60,8 @@ interface HubFile {
   asked: number;
   /** Where a connection has been cut. */
   cuts: Set<number>;
+  /** Fires when the file is served in another way. */
+  changed: AbortController;
 }
 
 /** The same for every request, or decided for each: a mood that passes, a file that changes. */
@@ -101,7 +103,7 @@ export async function startHub(): Promise<Hub> {
     else if (host === HUB_HOST && path.startsWith('/api/')) void answerApi(files, path, allow, response);
     else if (!served) response.writeHead(404, allow).end();
     else if (host === HUB_HOST) redirect(served, path, allow, response);
-    else void send(served, file.cuts, request, message, response);
+    else void send(served, file, request, message, response);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -115,7 +117,12 @@ export async function startHub(): Promise<Hub> {
     requests,
     serve(url, answer) {
       const { host, pathname } = new URL(url);
-      files.set(host + pathname, { answer, asked: 0, cuts: new Set() });
+      const before = files.get(host + pathname);
+      const file = before ?? { answer, asked: 0, cuts: new Set(), changed: new AbortController() };
+      files.set(host + pathname, file);
+      const { changed } = file;
+      Object.assign(file, { answer, asked: 0, cuts: new Set(), changed: new AbortController() });
+      changed.abort();
     },
     takeSent() {
       const sum = requests.reduce((bytes, { sent }) => bytes + sent, 0);
@@ -145,7 +152,7 @@ function redirect(
 
 async function send(
   served: Served,
-  cuts: Set<number>,
+  file: HubFile,
   request: HubRequest,
   message: IncomingMessage,
   response: ServerResponse,
@@ -192,19 +199,30 @@ async function send(
     response.end();
     return;
   }
-  const cut = Math.min(...cutAt.filter((offset) => offset >= start && !cuts.has(offset)), Infinity);
-  const stop = Math.min(end, cut, stallAt);
-  for await (const piece of piecesOf(content, start, stop, pieceBytes)) {
-    if (response.destroyed) return;
-    await new Promise<void>((resolve) => response.write(piece, () => resolve()));
-    if (!response.destroyed) request.sent += piece.length;
-    if (pauseMs) await pause(pauseMs);
+  const cut = Math.min(...cutAt.filter((offset) => offset >= start && !file.cuts.has(offset)), Infinity);
+  let stall = stallAt;
+  let position = start;
+  for (;;) {
+    const stop = Math.min(end, cut, stall);
+    for await (const piece of piecesOf(content, position, stop, pieceBytes)) {
+      if (response.destroyed) return;
+      await new Promise<void>((resolve) => response.write(piece, () => resolve()));
+      if (!response.destroyed) request.sent += piece.length;
+      if (pauseMs) await pause(pauseMs);
+    }
+    position = Math.max(position, stop);
+    if (stop === end) return void response.end();
+    if (stop === cut) {
+      file.cuts.add(cut);
+      return void response.destroy();
+    }
+    await once(file.changed.signal);
+    stall = typeof file.answer === 'function' ? Infinity : (file.answer.stallAt ?? Infinity);
   }
-  if (stop === end) response.end();
-  else if (stop === cut) {
-    cuts.add(cut);
-    response.destroy();
-  }
+}
+
+function once(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve()));
 }
 
 function sizeOf(content: Content): number {
