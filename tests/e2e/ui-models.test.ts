@@ -203,7 +203,7 @@ describe.skipIf(!executablePath)('the models in the settings', () => {
       page.evaluate(async (things) => {
         const root = await navigator.storage.getDirectory();
         const transfer = new DataTransfer();
-        const handles = [];
+        const handles: (FileSystemFileHandle | FileSystemDirectoryHandle)[] = [];
         for (const { kind, name } of things) {
           transfer.items.add(new File(['GGUF'], name));
           handles.push(

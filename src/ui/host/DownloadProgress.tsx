@@ -40,6 +40,9 @@ export function DownloadProgress({ download, onPause, onResume, onCancel }: Down
         total={bytesTotal}
         still={!isUnderWay(download) || phase === 'queued'}
       />
+      <p class="visually-hidden" role="status">
+        {words.announced(name, phase === 'retrying' ? words.retryNow : phaseWords(download, now))}
+      </p>
       {phase === 'preparing' && <p class="quiet">{words.preparingText}</p>}
       {notice && <p class="callout">{notice}</p>}
       {phase === 'retrying' && error && <p class="quiet">{error.message}</p>}

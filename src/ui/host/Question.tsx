@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 
 interface QuestionProps {
   children: ComponentChildren;
@@ -13,7 +13,7 @@ interface QuestionProps {
 /** Asks in place before something is lost. The harmless answer has the focus; Escape gives it. */
 export function Question({ children, yes, no, onYes, onNo }: QuestionProps) {
   const harmless = useRef<HTMLButtonElement>(null);
-  useEffect(() => harmless.current?.focus(), []);
+  useLayoutEffect(() => harmless.current?.focus(), []);
   return (
     <fieldset
       class="question"

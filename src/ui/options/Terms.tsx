@@ -1,5 +1,5 @@
 import { useSignal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { formatBytes } from '../format.ts';
 import { icons } from '../icons.tsx';
 import { strings } from '../strings.ts';
@@ -34,7 +34,7 @@ interface TermsProps {
 export function Terms({ license, bytes, label, onAccept, onCancel }: TermsProps) {
   const accepted = useSignal(false);
   const box = useRef<HTMLInputElement>(null);
-  useEffect(() => box.current?.focus(), []);
+  useLayoutEffect(() => box.current?.focus(), []);
   return (
     <fieldset
       class="terms"

@@ -3,10 +3,14 @@ import { useEffect, useRef } from 'preact/hooks';
 import type { ErrorPayload } from '../../protocol/errors.ts';
 import { LapisError } from '../../protocol/errors.ts';
 import type { ModelEntry, VerifyResult } from '../../protocol/host.ts';
+import { isUnderWay } from '../../protocol/kept-downloads.ts';
 import { harmlessly } from '../harmless.ts';
 import type { HostState } from '../host/host-state.ts';
 import { strings } from '../strings.ts';
 import { pickExportFolder } from './folders.ts';
+
+/** After so many the person should hear of it. */
+const DEATHS_SURVIVED = 5;
 
 /** What the last thing that was done with a model came to. */
 export type Outcome = { kind: 'verified'; result: VerifyResult } | { kind: 'exported'; folder: string };
@@ -74,12 +78,26 @@ export function useModelActions(state: HostState): ModelActions {
     announcement.value = words;
   };
 
+  /** Joins a download to its end. An engine that dies under it comes back and goes on; so does this. */
+  const joined = async (id: string): Promise<ModelEntry> => {
+    for (let deaths = 0; ; deaths++) {
+      try {
+        return await host.downloadModel(id);
+      } catch (error) {
+        if (LapisError.from(error).code !== 'peer-lost' || deaths === DEATHS_SURVIVED) throw error;
+        const download = state.status.value?.downloads.find(({ modelId }) => modelId === id);
+        // To join one that rests would set it going.
+        if (download && !isUnderWay(download))
+          throw new LapisError('aborted', 'Nobody waits for a download that rests.');
+      }
+    }
+  };
   /** Waits for the end of a download in this page, once however often it is paused. */
   const follow = async (id: string) => {
     if (followed.has(id)) return host.resumeDownload(id);
     followed.add(id);
     try {
-      const model = await host.downloadModel(id);
+      const model = await joined(id);
       announcement.value = strings.download.ready(harmlessly(model).name);
       await host.selectModel(id);
     } finally {

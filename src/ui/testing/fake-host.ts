@@ -26,6 +26,8 @@ export interface FakeHost extends LapisHost {
   setDownload(id: string, change: Partial<DownloadState>): void;
   /** All bytes are there: the model is stored. */
   finishDownload(id: string): void;
+  /** The engine died: whoever waits for a download hears of it, and the download goes on as it was. */
+  dropDownloads(): void;
   /** The next call of this method rejects. */
   failNext(name: keyof LapisHost, error: LapisError): void;
 }
@@ -140,6 +142,11 @@ export function fakeHost(initial: FakeState = {}): FakeHost {
       };
       setModels([...models.filter((model) => model.id !== id), entry], { downloads: without(id) });
       downloading.get(id)?.resolve(entry);
+    },
+    dropDownloads() {
+      const waiting = [...downloading.values()];
+      downloading.clear();
+      for (const { reject } of waiting) reject(new LapisError('peer-lost', 'The engine died.'));
     },
     failNext: (name, error) => failures.set(name, error),
 
