@@ -1,4 +1,4 @@
-import type { LoadedModel } from '../gpu/contract.ts';
+import type { LoadedModel, Slot } from '../gpu/contract.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
 import type { GenerateEvent, GenerateRequest } from '../protocol/generation.ts';
 
@@ -23,4 +23,9 @@ export interface TextEngine {
    * The events are for one reader.
    */
   generate(request: GenerateRequest, options?: GenerateOptions): AsyncIterable<GenerateEvent>;
+  /**
+   * Lends an empty slot to someone who calls the model themselves, and has nothing in flight when they are done; it is emptied
+   * again. Rejects with `busy` while anything is being generated.
+   */
+  withSlot<T>(use: (slot: Slot) => Promise<T>): Promise<T>;
 }

@@ -436,3 +436,48 @@ describe('failures', () => {
     expect(events.at(-1)).toMatchObject({ type: 'error', error: { message: expect.stringContaining('99999') } });
   });
 });
+
+describe('a slot that is lent', () => {
+  test('is empty, is given back, and answers go on with what their slots held', async () => {
+    const { model, engine } = start({ next: says([5, 6]), slotCount: 2 });
+    await end(engine.generate(completion('abcdefghijklmnopqrst:')));
+    const lent = await engine.withSlot(async (slot) => {
+      expect(model.position(slot)).toBe(0);
+      await model.prefill(slot, [2, 9, 9]);
+      return slot;
+    });
+    expect(await engine.withSlot(async (slot) => slot)).toBe(lent);
+    const before = model.log.length;
+    await end(engine.generate(completion('abcdefghijklmnopqrst:')));
+    const prefills = model.log
+      .slice(before)
+      .flatMap((entry) => (entry.call === 'prefill' ? [entry.tokens.length] : []));
+    expect(prefills).toEqual([1]);
+  });
+
+  test('is given back when its use fails, and taken from the longest unused when all are kept', async () => {
+    const { engine } = start({ next: says([5]), slotCount: 1 });
+    await end(engine.generate(completion('a:')));
+    const failing = engine.withSlot(() => Promise.reject(new LapisError('aborted', 'Enough.')));
+    await expect(failing).rejects.toMatchObject({ code: 'aborted' });
+    expect(await engine.withSlot(async () => 'mine')).toBe('mine');
+    await end(engine.generate(completion('a:')));
+  });
+
+  test('is refused while anything is generated', async () => {
+    const { model, engine } = start({ next: says([5, 5, 5]) });
+    model.hold();
+    const answer = end(engine.generate(completion('a:')));
+    await expect(engine.withSlot(async () => 1)).rejects.toMatchObject({ code: 'busy' });
+    model.release();
+    await answer;
+    expect(await engine.withSlot(async () => 1)).toBe(1);
+  });
+
+  test('is refused when the device is gone', async () => {
+    const { model, engine } = start({ next: says([5]) });
+    model.destroy();
+    await model.lost;
+    await expect(engine.withSlot(async () => 1)).rejects.toMatchObject({ code: 'device-lost' });
+  });
+});

@@ -33,6 +33,7 @@ export function createEngine({ model, tokenizer, loadMs = 0, stepsInFlight = 3 }
         return failed(LapisError.from(error));
       }
     },
+    withSlot: (use) => scheduler.withSlot(use),
   };
 }
 

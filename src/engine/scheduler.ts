@@ -1,4 +1,4 @@
-import type { LoadedModel, SampledToken } from '../gpu/contract.ts';
+import type { LoadedModel, SampledToken, Slot } from '../gpu/contract.ts';
 import { LapisError } from '../protocol/errors.ts';
 import type { Generation } from './generation.ts';
 import { SlotCache, type SlotLease } from './slot-cache.ts';
@@ -57,6 +57,24 @@ export class Scheduler {
       for (const running of this.#running) if (running.generation === generation) this.#leave(running);
     };
     void this.#admit();
+  }
+
+  /** See TextEngine. The slot is one that nobody uses, at worst the one that was not used for the longest time. */
+  async withSlot<T>(use: (slot: Slot) => Promise<T>): Promise<T> {
+    if (this.#lost) throw this.#lost;
+    if (this.#running.size + this.#waiting.length > 0) {
+      throw new LapisError('busy', 'An answer is being generated.');
+    }
+    const lease = this.#slots.acquire([]);
+    if (!lease) throw new LapisError('busy', 'All places of the model are taken.');
+    try {
+      return await use(lease.slot);
+    } finally {
+      if (!this.#lost) {
+        this.#slots.discard(lease);
+        void this.#admit();
+      }
+    }
   }
 
   /** Prefills one prompt after the other, beside the steps of those that run already. */

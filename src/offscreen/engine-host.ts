@@ -6,6 +6,7 @@ import type { ChatSettings, LapisHost } from '../protocol/host.ts';
 import { CATALOGUE, DEMO_MODEL_ID } from '../storage/catalogue.ts';
 import { ModelStore } from '../storage/model-store.ts';
 import { openOpfs } from '../storage/opfs.ts';
+import { Benchmark } from './benchmark.ts';
 import { Chat } from './chat.ts';
 import { Downloads } from './downloads.ts';
 import type { KeyValue } from './key-value.ts';
@@ -40,7 +41,9 @@ export async function openEngineHost({ keyValue, start, gpuBytes }: EngineHostOp
   const status = new StatusBoard(selected);
 
   const working = new Set<{ stop: AbortController; done: Promise<void> }>();
+  const benchmark = new Benchmark({ ready: () => models.ready(), generating: () => working.size > 0 });
   const stopWork = async () => {
+    await benchmark.giveWay('The model was unloaded, which ended the measurement.');
     for (const { stop } of working) stop.abort();
     await Promise.all([...working].map(({ done }) => done));
   };
@@ -75,6 +78,7 @@ export async function openEngineHost({ keyValue, start, gpuBytes }: EngineHostOp
       // A load goes on without the one who asked for it: the next will want the model too.
       const { engine } = await Promise.race([models.ready(), cancelled]);
       working.add(work);
+      await benchmark.giveWay('An answer was asked for, which ended the measurement: it comes first.');
       yield* engine.generate(request, { signal: stop.signal });
     } catch (error) {
       yield { type: 'error', error: LapisError.from(error).toPayload() };
@@ -93,7 +97,7 @@ export async function openEngineHost({ keyValue, start, gpuBytes }: EngineHostOp
   await downloads.restore();
 
   return {
-    busy: () => working.size > 0 || models.busy || downloads.busy,
+    busy: () => working.size > 0 || benchmark.running || models.busy || downloads.busy,
     watchStatus: async () => status.watch(),
     listModels: async () => entries.list(),
     selectModel: (id) => models.select(id),
@@ -119,6 +123,7 @@ export async function openEngineHost({ keyValue, start, gpuBytes }: EngineHostOp
     exportModel: (id, directory) => models.exportTo(id, directory),
     importFolder: async (directory) => entries.get((await models.importFolder(directory)).id),
     generate: async (request) => streamOf((signal) => generate(request, signal)),
+    runBenchmark: async () => benchmark.run(),
     async watchChat() {
       // Someone is about to ask: the model is loaded meanwhile. What fails is in the status.
       models.ready().catch(() => {});

@@ -54,6 +54,8 @@ async function fixture() {
       engine,
       adapter: { vendor: 'v', architecture: 'a', description: 'd' },
       softwareAdapter: false,
+      features: ['subgroups'],
+      benchmark: () => Promise.reject(new LapisError('unsupported', 'Not here.')),
       notice: state.notice,
       gpuBytes: () => 42,
       lost: new Promise((resolve) => {

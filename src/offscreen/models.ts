@@ -223,12 +223,13 @@ export class Models {
 
   #serve(id: string, model: RunningModel): void {
     this.#running = { id, model };
-    const { adapter, softwareAdapter } = model;
+    const { adapter, softwareAdapter, features } = model;
     const outcome = this.#store.record(id)?.probe?.outcome;
     this.#status.update({
       loadedModelId: id,
       adapter,
       softwareAdapter,
+      features,
       gpuBytes: model.gpuBytes(),
       notices: this.#notices(),
       suspect: outcome && outcome !== 'passed' ? outcome.failed : undefined,

@@ -1,5 +1,6 @@
 import type { TextEngine } from '../engine/contract.ts';
 import type { ModelSource, WeightProgress } from '../model/source.ts';
+import type { BenchmarkResult } from '../protocol/benchmark.ts';
 import type { AdapterDescription } from '../protocol/generation.ts';
 
 /** A model on the GPU with its engine. */
@@ -7,12 +8,22 @@ export interface RunningModel {
   engine: TextEngine;
   adapter: AdapterDescription;
   softwareAdapter: boolean;
+  /** WebGPU features in use. */
+  features: string[];
   /** What the person should know of how it runs, in a sentence. */
   notice?: string;
   /** Live size of all GPU buffers. */
   gpuBytes(): number;
   /** Resolves with a sentence when the device is gone. */
   lost: Promise<string>;
+  /**
+   * Measures it, in tokens done of all. Rejects with `busy` while it generates, and with the signal's reason; nothing is in flight
+   * then.
+   */
+  benchmark(options: {
+    signal: AbortSignal;
+    onProgress: (done: number, total: number) => void;
+  }): Promise<BenchmarkResult>;
   destroy(): void;
 }
 

@@ -1,4 +1,5 @@
 import { createEngine } from '../engine/engine.ts';
+import { measureModel } from '../gpu/bench/measure.ts';
 import { GpuDevice } from '../gpu/device.ts';
 import { Gemma3 } from '../gpu/gemma3.ts';
 import { gpuBytesNeeded } from '../gpu/memory.ts';
@@ -14,6 +15,13 @@ export const gpuBytes: ModelEntriesOptions['gpuBytes'] = ({ config, types }) =>
     types.reduce((sum, { bytes }) => sum + bytes, 0),
   );
 
+/** What a person waits some seconds for: as on the command line, and much less where the CPU does it. */
+const BENCHMARK = { promptTokens: 64, decodeTokens: 128, runs: 5 };
+const SOFTWARE_BENCHMARK = { promptTokens: 16, decodeTokens: 16, runs: 2 };
+/** A streaming read that no cache can answer, in what memory a machine in use may have left. */
+const FLOOR_BYTES = 256 * 2 ** 20;
+const SOFTWARE_FLOOR_BYTES = 32 * 2 ** 20;
+
 /** Brings a model onto this machine's GPU. */
 export const startModel: StartModel = async (source, { signal, onProgress }) => {
   const startedAt = performance.now();
@@ -22,13 +30,26 @@ export const startModel: StartModel = async (source, { signal, onProgress }) => 
   const device = await GpuDevice.open(navigator.gpu, { signal });
   const model = await Gemma3.load(device, source, { signal, onProgress });
   const loadMs = performance.now() - startedAt;
+  const engine = createEngine({ model, tokenizer, loadMs });
+  const measured = { id: source.id, model, device, tensors: source.tensors, loadMs };
   return {
-    engine: createEngine({ model, tokenizer, loadMs }),
+    engine,
     adapter: device.adapter,
     softwareAdapter: device.software,
+    features: [...device.device.features].sort(),
     notice: model.kernelNotice,
     gpuBytes: () => model.gpuBytes,
     lost: model.lost,
+    benchmark: (options) =>
+      engine.withSlot((slot) =>
+        measureModel(measured, {
+          ...options,
+          ...(device.software ? SOFTWARE_BENCHMARK : BENCHMARK),
+          floorBytes: device.software ? SOFTWARE_FLOOR_BYTES : FLOOR_BYTES,
+          context: 0,
+          slots: [slot],
+        }),
+      ),
     destroy: () => model.destroy(),
   };
 };

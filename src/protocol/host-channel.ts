@@ -53,6 +53,7 @@ const METHODS: Record<keyof LapisHost, true> = {
   exportModel: true,
   importFolder: true,
   generate: true,
+  runBenchmark: true,
   watchChat: true,
   sendChat: true,
   stopChat: true,

@@ -1,5 +1,6 @@
 import type { Remote } from 'comlink';
 import { wrap } from 'comlink';
+import type { BenchmarkEvent } from './benchmark.ts';
 import { LapisError } from './errors.ts';
 import type { GenerateEvent } from './generation.ts';
 import type { LapisHost } from './host.ts';
@@ -64,7 +65,7 @@ export function createHostClient(options: HostClientOptions = {}): HostClient {
       return resuming(await open(), open, () => closed) as Result<K>;
     };
 
-  // Every method as a plain call; the three that give streams take care of them.
+  // Every method as a plain call; those that give streams take care of them.
   const calls = Object.fromEntries(HOST_METHODS.map((name) => [name, call(name)])) as unknown as LapisHost;
   return {
     ...calls,
@@ -73,6 +74,10 @@ export function createHostClient(options: HostClientOptions = {}): HostClient {
     async generate(request) {
       const line = await connection();
       return line.guard((await line.call('generate', [request])) as ReadableStream<GenerateEvent>, GENERATE_ENDING);
+    },
+    async runBenchmark() {
+      const line = await connection();
+      return line.guard((await line.call('runBenchmark', [])) as ReadableStream<BenchmarkEvent>, BENCHMARK_ENDING);
     },
     close() {
       closed = true;
@@ -89,6 +94,11 @@ interface Ending<T> {
 
 const GENERATE_ENDING: Ending<GenerateEvent> = {
   isLast: ({ type }) => type === 'end' || type === 'error',
+  of: (error) => ({ type: 'error', error: error.toPayload() }),
+};
+
+const BENCHMARK_ENDING: Ending<BenchmarkEvent> = {
+  isLast: ({ type }) => type !== 'progress',
   of: (error) => ({ type: 'error', error: error.toPayload() }),
 };
 

@@ -1,3 +1,4 @@
+import type { BenchmarkEvent } from './benchmark.ts';
 import type { ErrorPayload } from './errors.ts';
 import type {
   AdapterDescription,
@@ -112,6 +113,8 @@ export interface HostStatus {
   adapter?: AdapterDescription;
   /** True for SwiftShader and other CPU adapters. */
   softwareAdapter: boolean;
+  /** WebGPU features in use; undefined until a device was had. */
+  features?: string[];
   loadedModelId?: string;
   /** The model that a prompt loads if none is loaded. */
   selectedModelId: string;
@@ -195,6 +198,11 @@ export interface LapisHost {
   importFolder(directory: FileSystemDirectoryHandle): Promise<ModelEntry>;
   /** One generation outside the chat (command line, tests). Cancelling the stream aborts it. */
   generate(request: GenerateRequest): Promise<ReadableStream<GenerateEvent>>;
+  /**
+   * Measures the selected model, which is loaded if need be: progress, then one result or error. Cancelling the stream ends it, and
+   * so does an answer that is asked for meanwhile. `busy` while one is being generated.
+   */
+  runBenchmark(): Promise<ReadableStream<BenchmarkEvent>>;
   /** The conversation as it stands, then its changes. */
   watchChat(): Promise<ReadableStream<ChatEvent>>;
   /** Adds a user message and starts the answer; `busy` while one is being generated. */

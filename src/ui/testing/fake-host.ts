@@ -1,3 +1,4 @@
+import type { BenchmarkEvent } from '../../protocol/benchmark.ts';
 import { LapisError } from '../../protocol/errors.ts';
 import type {
   ChatEvent,
@@ -28,6 +29,8 @@ export interface FakeHost extends LapisHost {
   finishDownload(id: string): void;
   /** The engine died: whoever waits for a download hears of it, and the download goes on as it was. */
   dropDownloads(): void;
+  /** Tells whoever waits for a measurement; a result or an error ends it. */
+  measured(event: BenchmarkEvent): void;
   /** The next call of this method rejects. */
   failNext(name: keyof LapisHost, error: LapisError): void;
 }
@@ -73,6 +76,7 @@ export function fakeHost(initial: FakeState = {}): FakeHost {
   const downloading = new Map<string, { resolve: (model: ModelEntry) => void; reject: (error: LapisError) => void }>();
   const statusWatchers = new Set<ReadableStreamDefaultController<HostStatus>>();
   const chatWatchers = new Set<ReadableStreamDefaultController<ChatEvent>>();
+  let measuring: ReadableStreamDefaultController<BenchmarkEvent> | undefined;
   const failures = new Map<string, LapisError>();
   const calls: FakeHost['calls'] = [];
 
@@ -92,7 +96,7 @@ export function fakeHost(initial: FakeState = {}): FakeHost {
   const tell = <T>(watchers: Set<ReadableStreamDefaultController<T>>, value: T) => {
     for (const watcher of watchers) watcher.enqueue(structuredClone(value));
   };
-  const called = (name: keyof LapisHost, ...args: unknown[]) => {
+  const called = (name: keyof LapisHost | 'cancelBenchmark', ...args: unknown[]) => {
     calls.push({ name, args });
     const failure = failures.get(name);
     failures.delete(name);
@@ -239,6 +243,19 @@ export function fakeHost(initial: FakeState = {}): FakeHost {
     },
     async generate() {
       throw new LapisError('unsupported', 'The pretended host generates nothing outside the chat.');
+    },
+    async runBenchmark() {
+      called('runBenchmark');
+      return new ReadableStream({
+        start(controller) {
+          measuring = controller;
+        },
+        cancel: () => called('cancelBenchmark'),
+      });
+    },
+    measured(event) {
+      measuring?.enqueue(event);
+      if (event.type !== 'progress') measuring?.close();
     },
     async sendChat(text) {
       called('sendChat', text);
