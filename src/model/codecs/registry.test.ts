@@ -5,7 +5,10 @@ import { CODECS, dequantize, quantize } from './registry.ts';
 
 interface Golden {
   values: string;
-  types: Record<TensorType, { quantized: string; blocks: string; dequantized: string }>;
+  types: Record<
+    TensorType,
+    { id: number; blockSize: number; blockBytes: number; quantized: string; blocks: string; dequantized: string }
+  >;
 }
 
 const golden: Golden = JSON.parse(
@@ -37,8 +40,9 @@ describe.each(Object.keys(TENSOR_TYPES) as TensorType[])('%s', (type) => {
     expect(Buffer.from(stored).equals(Buffer.from(bytesOf(expected.quantized)))).toBe(true);
   });
 
-  test('knows its own name', () => {
+  test('has its own name, and the number and sizes of gguf-py', () => {
     expect(CODECS[type].type).toBe(type);
+    expect(expected).toMatchObject(TENSOR_TYPES[type]);
   });
 
   test('makes valid blocks of weights too small for its scale', () => {

@@ -101,7 +101,11 @@ for name in TYPES:
         else np.ascontiguousarray(quantize(values, kind)).view(np.uint8).reshape(-1)
     )
     arbitrary = random_blocks(name, random)
+    block, size = GGML_QUANT_SIZES[kind]
     result["types"][name] = {
+        "id": int(kind),
+        "blockSize": block,
+        "blockBytes": size,
         "quantized": encode(stored),
         "blocks": encode(arbitrary),
         "dequantized": encode(dequantize(arbitrary, kind).astype(np.float32)),
