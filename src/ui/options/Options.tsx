@@ -1,4 +1,5 @@
 import type { Consents } from '../../protocol/consent.ts';
+import { DiagnosticsSection } from '../diagnostics/DiagnosticsSection.tsx';
 import type { HostState } from '../host/host-state.ts';
 import { Trouble } from '../host/Trouble.tsx';
 import logo from '../logo/lapis.svg';
@@ -22,7 +23,12 @@ export function Options({ state, platform, consents }: OptionsProps) {
     { id: 'models', title: strings.options.models, body: <ModelsSection state={state} platform={platform} /> },
     { id: 'generation', title: strings.options.generation, body: <GenerationSection state={state} /> },
     { id: 'extensions', title: strings.options.callers, body: <AllowedCallers consents={consents} /> },
-    { id: 'about', title: strings.options.about, body: <AboutSection state={state} platform={platform} /> },
+    {
+      id: 'diagnostics',
+      title: strings.options.diagnostics,
+      body: <DiagnosticsSection state={state} platform={platform} />,
+    },
+    { id: 'about', title: strings.options.about, body: <AboutSection platform={platform} /> },
   ];
   return (
     <div class="page">
