@@ -61,6 +61,7 @@ describe.skipIf(!executablePath)('the models in the settings', () => {
       'Last used',
       'Schema version',
       'Source',
+      'License',
       'SHA-256 of the source',
       'Id',
     ]);

@@ -144,9 +144,18 @@ export const HOSTILE_SCENE: Scene = {
     hostile('blank', '\u202e\u200b'),
   ],
   status: HOSTILE_STATUS,
+  callers: [
+    {
+      id: 'abcdefghijklmnopabcdefghijklmnop',
+      name: HOSTILE.turned + HOSTILE.long + HOSTILE.markup,
+      allowed: true,
+      firstAsked: 1e12,
+      requests: 3,
+    },
+  ],
 };
 
-const activity = (kind: 'loading' | 'verifying' | 'exporting', modelId: string): Scene => ({
+const activity = (kind: 'loading' | 'verifying', modelId: string): Scene => ({
   models: [DEMO_MODEL, STORED_GEMMA],
   status: {
     selectedModelId: GEMMA,
@@ -155,10 +164,6 @@ const activity = (kind: 'loading' | 'verifying' | 'exporting', modelId: string):
   },
 });
 
-/** One download alone, in either page. */
-export const DOWNLOAD_SCENES: Record<string, Scene> = Object.fromEntries(
-  Object.entries(DOWNLOADS).map(([name, download]) => [name, { status: { downloads: [download] } }]),
-);
 const EVERY_DOWNLOAD: Partial<HostStatus> = {
   downloads: Object.entries(DOWNLOADS).map(([name, download], index) => ({
     ...download,
@@ -202,7 +207,6 @@ export const OPTIONS_SCENES: Record<string, Scene> = {
     status: { selectedModelId: GEMMA, loadedModelId: GEMMA, suspect: SUSPECT },
   },
   verifying: activity('verifying', GEMMA),
-  exporting: activity('exporting', GEMMA),
   importing: {
     status: { activity: { kind: 'importing', modelId: 'file:gemma-3-1b-it', bytesDone: 4e8, bytesTotal: 8e8 } },
   },

@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { ConsentQuestion } from '../../protocol/consent.ts';
+import { harmless } from '../harmless.ts';
 import logo from '../logo/lapis.svg';
 import { strings } from '../strings.ts';
 
@@ -61,7 +62,9 @@ export function Consent({ question, onAnswer, onSee }: ConsentProps) {
               <dt>
                 {words.calls} (<span class="unsure">{words.unverified}</span>)
               </dt>
-              <dd>“{question.name}”</dd>
+              <dd>
+                “<bdi>{harmless(question.name, 120)}</bdi>”
+              </dd>
             </div>
           )}
           <div>

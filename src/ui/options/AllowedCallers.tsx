@@ -2,6 +2,8 @@ import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import type { ConsentRecord, Consents } from '../../protocol/consent.ts';
 import { LapisError } from '../../protocol/errors.ts';
+import { harmless } from '../harmless.ts';
+import { Name } from '../host/Name.tsx';
 import { Trouble } from '../host/Trouble.tsx';
 import { strings } from '../strings.ts';
 
@@ -53,14 +55,17 @@ interface CallerProps {
 }
 
 function Caller({ record, onDecide, onForget }: CallerProps) {
-  const name = record.name ?? record.id;
+  // It names itself as it likes.
+  const name = (record.name && harmless(record.name, 120)) || record.id;
   const words = strings.callers;
   const facts = [words.requests(record.requests), words.firstAsked(date(record.firstAsked))];
   if (record.lastUsed !== undefined) facts.push(words.lastUsed(date(record.lastUsed)));
   return (
     <li class="card">
       <div class="card-head">
-        <h3>{name}</h3>
+        <h3>
+          <Name>{name}</Name>
+        </h3>
         <span class={record.allowed ? 'badge strong' : 'badge'}>{record.allowed ? words.allowed : words.refused}</span>
       </div>
       {record.name && <p class="quiet mono">{record.id}</p>}

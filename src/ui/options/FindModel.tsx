@@ -5,6 +5,7 @@ import type { FoundModel, LapisHost } from '../../protocol/host.ts';
 import { formatBytes } from '../format.ts';
 import { harmless, harmlessly } from '../harmless.ts';
 import { Trouble } from '../host/Trouble.tsx';
+import { icons } from '../icons.tsx';
 import { strings } from '../strings.ts';
 import { CardHead } from './CardHead.tsx';
 import { DownloadButton } from './DownloadButton.tsx';
@@ -91,7 +92,11 @@ function Found({ model, actions, onDismiss }: { model: FoundModel; actions: Mode
   const failure = actions.failureOf(id);
   return (
     <div class="found">
-      <CardHead name={name} size={formatBytes(bytes)} />
+      <CardHead name={name} size={formatBytes(bytes)}>
+        <button type="button" class="icon-button" title={words.dismiss} aria-label={words.dismiss} onClick={onDismiss}>
+          {icons.close}
+        </button>
+      </CardHead>
       <dl class="rows">
         <div>
           <dt>{words.from}</dt>
@@ -112,9 +117,6 @@ function Found({ model, actions, onDismiss }: { model: FoundModel; actions: Mode
       </dl>
       <div class="actions">
         <DownloadButton model={{ id, name, bytes, license }} recommended actions={actions} />
-        <button type="button" class="button plain" onClick={onDismiss}>
-          {words.dismiss}
-        </button>
       </div>
       {failure && <Trouble error={failure} />}
     </div>

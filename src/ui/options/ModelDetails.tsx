@@ -1,7 +1,9 @@
-import type { ModelEntry } from '../../protocol/host.ts';
+import type { ComponentChildren } from 'preact';
+import type { ModelEntry, StoredModelDetails } from '../../protocol/host.ts';
 import { formatBytes, formatDay, formatParameters } from '../format.ts';
 import { harmless } from '../harmless.ts';
 import { strings } from '../strings.ts';
+import { LicenseLink } from './Terms.tsx';
 
 const words = strings.details;
 
@@ -23,33 +25,41 @@ export function ModelSummary({ model: { details } }: { model: ModelEntry }) {
 }
 
 /** Everything that is known about a stored model, folded. */
-export function ModelDetails({ model: { id, details } }: { model: ModelEntry }) {
-  if (!details) return null;
-  const rows: [string, string, 'mono'?][] = [
-    [words.parametersLabel, details.parameters.toLocaleString('en')],
-    [words.types, details.types.map(({ type, bytes }) => `${type} ${formatBytes(bytes)}`).join(', ')],
-    [words.disk, formatBytes(details.diskBytes)],
-    [words.gpuLabel, formatBytes(details.gpuBytes)],
-    [words.lastUsed, details.lastUsedAt === undefined ? words.never : dateAndTime(details.lastUsedAt)],
-    [words.schema, String(details.schemaVersion)],
-    [words.source, details.source],
-  ];
-  if (details.sha256) rows.push([words.sha256, details.sha256, 'mono']);
-  rows.push([words.id, harmless(id), 'mono']);
+export function ModelDetails({ model: { id, license, details } }: { model: ModelEntry }) {
   return (
     <details>
       <summary>{words.title}</summary>
       <dl class="rows">
-        {rows.map(([label, value, look]) => (
-          <div key={label}>
-            <dt>{label}</dt>
-            <dd class={look}>
-              <bdi>{value}</bdi>
-            </dd>
-          </div>
-        ))}
+        {details && rowsOf(details).map(([label, value]) => <Row key={label} label={label} value={value} />)}
+        <Row label={words.license} value={<LicenseLink license={license} />} />
+        {details?.sha256 && <Row label={words.sha256} value={details.sha256} mono />}
+        <Row label={words.id} value={harmless(id)} mono />
       </dl>
     </details>
+  );
+}
+
+function rowsOf(details: StoredModelDetails): [string, string][] {
+  const { parameters, types, diskBytes, gpuBytes, lastUsedAt, schemaVersion, source } = details;
+  return [
+    [words.parametersLabel, parameters.toLocaleString('en')],
+    [words.types, types.map(({ type, bytes }) => `${type} ${formatBytes(bytes)}`).join(', ')],
+    [words.disk, formatBytes(diskBytes)],
+    [words.gpuLabel, formatBytes(gpuBytes)],
+    [words.lastUsed, lastUsedAt === undefined ? words.never : dateAndTime(lastUsedAt)],
+    [words.schema, String(schemaVersion)],
+    [words.source, source],
+  ];
+}
+
+function Row({ label, value, mono = false }: { label: string; value: ComponentChildren; mono?: boolean }) {
+  return (
+    <div>
+      <dt>{label}</dt>
+      <dd class={mono ? 'mono' : undefined}>
+        <bdi>{value}</bdi>
+      </dd>
+    </div>
   );
 }
 

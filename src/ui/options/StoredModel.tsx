@@ -13,7 +13,6 @@ import { ModelDetails, ModelSummary } from './ModelDetails.tsx';
 import type { ModelActions } from './model-actions.ts';
 import { OutcomeReport } from './OutcomeReport.tsx';
 import { StoredModelButtons } from './StoredModelButtons.tsx';
-import { LicenseLink } from './Terms.tsx';
 
 interface StoredModelProps {
   model: ModelEntry;
@@ -85,12 +84,7 @@ export function StoredModel({ model, inUse, selected, running, actions, onRemove
       )}
       {outcome && !running && <OutcomeReport outcome={outcome} />}
       {failure && <Trouble error={failure} />}
-      <div class="card-foot">
-        <ModelDetails model={model} />
-        <p class="quiet">
-          {words.license} <LicenseLink license={model.license} />
-        </p>
-      </div>
+      <ModelDetails model={model} />
     </li>
   );
 }
