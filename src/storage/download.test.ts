@@ -1,36 +1,31 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { LapisError } from '../protocol/errors.ts';
-import type { DownloadOptions } from './download.ts';
+import type { TransferOptions } from './download.ts';
 import { download } from './download.ts';
+import { SourceChanged } from './http-range.ts';
+import type { RetryClock } from './retry.ts';
+import { backoffMs, retryAfterMs } from './retry.ts';
+import type { Answer } from './testing/file-server.ts';
+import { rangeOf, sendRange, sendUpTo, serve } from './testing/file-server.ts';
 
-const FILE = Buffer.from(Array.from({ length: 100_000 }, (_, i) => i % 251));
+const FILE = Buffer.from(Array.from({ length: 300_000 }, (_, i) => i % 251));
+FILE.write('GGUF');
 
-const servers: ReturnType<typeof createServer>[] = [];
-afterEach(() => {
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections();
-    server.close();
-  }
-});
-
-async function serve(answer: (request: IncomingMessage, response: ServerResponse) => void): Promise<string> {
-  const server = createServer(answer);
-  servers.push(server);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/model.gguf`;
+/** Time that passes at once, and notes how long it would have been. */
+function quick(): RetryClock & { waits: number[] } {
+  const waits: number[] = [];
+  return { waits, now: () => 1_000_000, random: () => 0, sleep: async (ms) => void waits.push(ms) };
 }
 
-function ranged(request: IncomingMessage, response: ServerResponse): void {
-  const [, start, end] = /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? '') ?? [];
-  response.writeHead(206, { 'content-range': `bytes ${start}-${end}/${FILE.length}` });
-  response.end(FILE.subarray(Number(start), Number(end) + 1));
+interface Case extends TransferOptions {
+  offset?: number;
+  unpinned?: { lastModified?: string };
 }
 
-async function collect(url: string, offset = 0, options: DownloadOptions = {}): Promise<Buffer> {
+async function collect(url: string, { offset = 0, unpinned, ...options }: Case = {}): Promise<Buffer> {
   const pieces: Uint8Array[] = [];
-  for await (const piece of download(url, offset, FILE.length, options)) pieces.push(piece);
+  const request = { url, offset, end: FILE.length, total: FILE.length, unpinned };
+  for await (const piece of download(request, { clock: quick(), ...options })) pieces.push(piece);
   return Buffer.concat(pieces);
 }
 
@@ -44,51 +39,211 @@ async function failure(work: Promise<unknown>): Promise<LapisError> {
   throw new Error('It did not fail.');
 }
 
+const ranged: Answer = (request, response) => sendRange(FILE, request, response);
+
+/** Answers the nth request in the nth way, and the rest in the last. */
+function inTurn(...answers: Answer[]): Answer & { ranges: (string | undefined)[] } {
+  const ranges: (string | undefined)[] = [];
+  const answer: Answer = (request, response) => {
+    ranges.push(request.headers.range);
+    answers[Math.min(ranges.length, answers.length) - 1](request, response);
+  };
+  return Object.assign(answer, { ranges });
+}
+
+const status =
+  (code: number, headers = {}): Answer =>
+  (_, response) =>
+    response.writeHead(code, headers).end();
+
 describe('a download', () => {
   test('asks for a range and follows a redirect to another host', async () => {
     const storage = await serve(ranged);
-    const hub = await serve((_, response) => response.writeHead(302, { location: storage }).end());
-    expect((await collect(hub, 70_000)).equals(FILE.subarray(70_000))).toBe(true);
+    const hub = await serve(status(302, { location: storage }));
+    expect((await collect(hub, { offset: 70_000 })).equals(FILE.subarray(70_000))).toBe(true);
   });
 
   test('takes the right part when a server ignores the range', async () => {
     const url = await serve((_, response) => response.writeHead(200).end(FILE));
-    expect((await collect(url, 70_000)).equals(FILE.subarray(70_000))).toBe(true);
+    expect((await collect(url, { offset: 70_000 })).equals(FILE.subarray(70_000))).toBe(true);
   });
 
   test.each([
-    [404, 'the file is not there any more (404)'],
     [401, 'it refuses the file (401)'],
-    [416, 'the file is shorter than expected (416)'],
-    [429, 'it asks for a pause after too many downloads (429)'],
-    [503, 'it answered with status 503'],
-  ])('says in a sentence what status %i means', async (status, reason) => {
-    const error = await failure(collect(await serve((_, response) => response.writeHead(status).end())));
+    [403, 'it refuses the file (403)'],
+    [404, 'the file is not there any more (404)'],
+    [410, 'the file is not there any more (410)'],
+    [416, 'it has no bytes in that file (416)'],
+    [451, 'it answered with status 451'],
+  ])('fails at once and says in a sentence what status %i means', async (code, reason) => {
+    const answer = inTurn(status(code));
+    const error = await failure(collect(await serve(answer)));
     expect(error).toMatchObject({ code: 'network', message: `The download from 127.0.0.1 failed: ${reason}.` });
+    expect(answer.ranges).toHaveLength(1);
   });
 
-  test('fails when the connection breaks or the body ends early', async () => {
-    const broken = await serve((_, response) => {
-      response.writeHead(206, { 'content-length': String(FILE.length) });
-      response.write(FILE.subarray(0, 10_000), () => response.destroy());
+  test('goes on at the byte that was reached when the connection breaks, without a byte twice', async () => {
+    const answer = inTurn(
+      (request, response) => sendUpTo(100_000, FILE, request, response),
+      (request, response) => sendUpTo(200_001, FILE, request, response),
+      ranged,
+    );
+    const clock = quick();
+    const phases: string[] = [];
+    const got = await collect(await serve(answer), {
+      clock,
+      onRetry: ({ retryAt, error }) => phases.push(`${retryAt} ${error.message}`),
+      onFlow: () => phases.push('flow'),
     });
-    expect(await failure(collect(broken))).toMatchObject({ code: 'network' });
-    const short = await serve((_, response) => response.writeHead(206).end(FILE.subarray(0, 10_000)));
-    expect((await failure(collect(short))).message).toBe(
-      'The download from 127.0.0.1 broke off after 10000 of 100000 bytes.',
+    expect(got.equals(FILE)).toBe(true);
+    expect(answer.ranges).toEqual(['bytes=0-299999', 'bytes=100000-299999', 'bytes=200001-299999']);
+    // Each break came after new bytes, so none waits longer than the first.
+    expect(clock.waits).toEqual([1000, 1000]);
+    const sentence = 'The connection to 127.0.0.1 failed: check that this machine is online.';
+    expect(phases).toEqual(['flow', `1001000 ${sentence}`, 'flow', `1001000 ${sentence}`, 'flow']);
+  });
+
+  test('waits longer after each failure in a row, and gives up after eight', async () => {
+    const answer = inTurn(status(503));
+    const clock = quick();
+    const error = await failure(collect(await serve(answer), { clock }));
+    expect(error).toMatchObject({
+      code: 'network',
+      message: 'The download from 127.0.0.1 failed: it answered with status 503. Lapis tried 8 times.',
+    });
+    expect(answer.ranges).toHaveLength(8);
+    expect(clock.waits).toEqual([1000, 1000, 2000, 4000, 8000, 15_000, 15_000]);
+  });
+
+  test('a new byte starts the count of failures again', async () => {
+    const failing = Array.from({ length: 7 }, () => status(500));
+    const answer = inTurn(
+      ...failing,
+      (request, response) => sendUpTo(99_000, FILE, request, response),
+      ...failing,
+      ranged,
+    );
+    expect((await collect(await serve(answer))).equals(FILE)).toBe(true);
+    expect(answer.ranges).toHaveLength(15);
+  });
+
+  test('honours Retry-After in seconds and as a date', async () => {
+    const inHalfAMinute = new Date(Date.now() + 30_000).toUTCString();
+    const answer = inTurn(
+      status(429, { 'retry-after': '17' }),
+      status(503, { 'retry-after': inHalfAMinute }),
+      status(503, { 'retry-after': '86400' }),
+      status(503, { 'retry-after': 'soon' }),
+      ranged,
+    );
+    const clock = quick();
+    expect((await collect(await serve(answer), { clock })).equals(FILE)).toBe(true);
+    const [seconds, date, capped, unreadable] = clock.waits;
+    expect(seconds).toBe(17_000);
+    expect(date).toBeGreaterThan(27_000);
+    expect(date).toBeLessThanOrEqual(30_000);
+    expect(capped).toBe(300_000);
+    expect(unreadable).toBe(4000);
+  });
+
+  test('does not wait any longer once the machine is online again, unless the server asked for it', async () => {
+    const network = new EventTarget();
+    const woken: boolean[] = [];
+    const clock: RetryClock = {
+      ...quick(),
+      network,
+      async sleep(_, wake) {
+        network.dispatchEvent(new Event('online'));
+        woken.push(wake.aborted);
+      },
+    };
+    const answer = inTurn(status(503), status(429, { 'retry-after': '9' }), ranged);
+    await collect(await serve(answer), { clock });
+    expect(woken).toEqual([true, false]);
+  });
+
+  test('a reply that ends early is asked on for, and one that is too long is cut', async () => {
+    const short = inTurn(
+      (request, response) => response.writeHead(206).end(FILE.subarray(rangeOf(request, FILE.length).start, 90_000)),
+      (_, response) => response.writeHead(206).end(),
+      ranged,
+    );
+    const clock = quick();
+    expect((await collect(await serve(short), { clock })).equals(FILE)).toBe(true);
+    expect(short.ranges).toEqual(['bytes=0-299999', 'bytes=90000-299999', 'bytes=90000-299999']);
+    // The server that cuts its replies is asked again at once, the one that sent nothing later.
+    expect(clock.waits).toHaveLength(1);
+    const long = await serve((_, response) => response.writeHead(206).end(Buffer.concat([FILE, FILE])));
+    expect((await collect(long)).equals(FILE)).toBe(true);
+  });
+
+  test('does not take a part for another', async () => {
+    const answer = inTurn(
+      (_, response) => response.writeHead(206, { 'content-range': 'bytes 5-299999/300000' }).end(FILE.subarray(5)),
+      ranged,
+    );
+    const messages: string[] = [];
+    const got = await collect(await serve(answer), { onRetry: ({ error }) => messages.push(error.message) });
+    expect(got.equals(FILE)).toBe(true);
+    expect(messages).toEqual(['127.0.0.1 sent the file from byte 5 when asked for it from byte 0.']);
+  });
+
+  test('tells a sign-in page, and anything else that is no model, from the file', async () => {
+    const page = await serve((_, response) => response.writeHead(200).end('\n<!DOCTYPE html><title>Sign in</title>'));
+    const message = '127.0.0.1 sent a web page instead of the file: it may want you to sign in.';
+    expect(await failure(collect(page))).toMatchObject({ code: 'network', message });
+    // In the middle too, where nothing else would show it before the end.
+    expect((await failure(collect(page, { offset: 5 }))).message).toBe(message);
+    const other = await serve((_, response) => response.writeHead(206).end('hello'.repeat(100_000)));
+    expect((await failure(collect(other))).message).toBe(
+      'What 127.0.0.1 sent is no GGUF file: it does not begin with "GGUF".',
     );
   });
 
-  test('fails when nothing comes any more', async () => {
-    const stalled = await serve((_, response) => {
+  test('tries again when nothing comes any more', async () => {
+    const answer = inTurn((_, response) => {
       response.writeHead(206);
-      response.write(FILE.subarray(0, 10));
+      response.write(FILE.subarray(0, 1000));
+    }, ranged);
+    const messages: string[] = [];
+    const got = await collect(await serve(answer), {
+      stallMs: 1000,
+      onRetry: ({ error }) => messages.push(error.message),
     });
-    const error = await failure(collect(stalled, 0, { stallMs: 1_000 }));
-    expect(error.message).toBe('127.0.0.1 has sent nothing for 1 seconds.');
+    expect(got.equals(FILE)).toBe(true);
+    expect(messages).toEqual(['127.0.0.1 has sent nothing for 1 seconds.']);
+    expect(answer.ranges[1]).toBe('bytes=1000-299999');
   });
 
-  test('ends when it is cancelled, and lets the connection go', async () => {
+  test.each([
+    ['is shorter now, by 416', status(416)],
+    ['has another length in Content-Range', status(206, { 'content-range': 'bytes 70000-399999/400000' })],
+    ['has another length as a whole', ((_, response) => response.end(FILE.subarray(0, 200_000))) satisfies Answer],
+  ])('says that a source %s', async (_, answer) => {
+    expect(await failure(collect(await serve(answer), { offset: 70_000 }))).toBeInstanceOf(SourceChanged);
+  });
+
+  test('sees by the length or the date of the rest that a file without a pin has changed', async () => {
+    const grown = Buffer.concat([FILE, FILE]);
+    const url = await serve((request, response) => {
+      const { start, end } = rangeOf(request, grown.length);
+      // As where Content-Range is not shown to another origin.
+      response.writeHead(206, { 'content-length': end - start }).end(grown.subarray(start, end));
+    });
+    const error = await failure(collect(url, { offset: 70_000, unpinned: {} }));
+    expect(error).toBeInstanceOf(SourceChanged);
+    expect(error.message).toBe('127.0.0.1 now has a file of 600000 bytes instead of 300000');
+    const date = 'Tue, 01 Sep 2026 00:00:00 GMT';
+    const dated = await serve((request, response) => {
+      response.setHeader('last-modified', date);
+      sendRange(FILE, request, response);
+    });
+    expect((await collect(dated, { unpinned: { lastModified: date } })).equals(FILE)).toBe(true);
+    const before = { lastModified: 'Sat, 01 Aug 2026 00:00:00 GMT' };
+    expect(await failure(collect(dated, { unpinned: before }))).toBeInstanceOf(SourceChanged);
+  });
+
+  test('ends when it is aborted, with the reason that was given, and lets the connection go', async () => {
     const stop = new AbortController();
     let closed: () => void = () => {};
     const connectionClosed = new Promise<void>((resolve) => {
@@ -98,9 +253,31 @@ describe('a download', () => {
       response.writeHead(206);
       response.write(FILE.subarray(0, 10));
       response.on('close', () => closed());
-      setTimeout(() => stop.abort(), 50);
+      setTimeout(() => stop.abort(new LapisError('aborted', 'It was paused.')), 50);
     });
-    expect(await failure(collect(url, 0, { signal: stop.signal }))).toMatchObject({ code: 'aborted' });
+    expect(await failure(collect(url, { signal: stop.signal }))).toMatchObject({ message: 'It was paused.' });
     await connectionClosed;
   });
+
+  test('ends a wait when it is aborted', async () => {
+    const stop = new AbortController();
+    const url = await serve(status(503));
+    const clock: RetryClock = {
+      ...quick(),
+      sleep: (_, wake) =>
+        new Promise((resolve) => {
+          wake.addEventListener('abort', () => resolve());
+          stop.abort();
+        }),
+    };
+    expect(await failure(collect(url, { signal: stop.signal, clock }))).toMatchObject({ code: 'aborted' });
+  });
+});
+
+test('waits grow from one second to half a minute, within a factor of two by chance', () => {
+  const failures = [0, 1, 2, 3, 4, 5, 9];
+  expect(failures.map((n) => backoffMs(n, 0))).toEqual([1000, 1000, 2000, 4000, 8000, 15_000, 15_000]);
+  expect(failures.map((n) => backoffMs(n, 1))).toEqual([1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
+  expect(retryAfterMs(null, 0)).toBeUndefined();
+  expect(retryAfterMs('Thu, 01 Jan 1970 00:00:00 GMT', 5000)).toBe(0);
 });

@@ -1,94 +1,59 @@
+import type { ErrorPayload } from '../protocol/errors.ts';
 import { LapisError } from '../protocol/errors.ts';
+import type { RangeOptions, RangeRequest } from './http-range.ts';
+import { abortError, fetchRange, PassingFailure } from './http-range.ts';
+import type { RetryClock } from './retry.ts';
+import { backoffMs, realClock, wait } from './retry.ts';
 
-export type Fetch = (url: string, init?: RequestInit) => Promise<Response>;
-
-export interface DownloadOptions {
-  fetch?: Fetch;
-  signal?: AbortSignal;
-  /** A connection that brings nothing for this long has failed. */
-  stallMs?: number;
+export interface TransferOptions extends RangeOptions {
+  clock?: RetryClock;
+  /** So many failures in a row without a new byte are the end. */
+  attempts?: number;
+  /** Called when a connection failed, before the wait; `retryAt` is in milliseconds since 1970. */
+  onRetry?: (detail: { retryAt: number; error: ErrorPayload }) => void;
+  /** Called when bytes come, first and after each failure. */
+  onFlow?: () => void;
 }
 
-const STALL_MS = 30_000;
+/** So many attempts in a row without a new byte, about a minute and a half, are enough. */
+const MOST_ATTEMPTS = 8;
+
+/** A server that cuts a reply short after less than this is treated as one that failed. */
+const SHORT_REPLY_BYTES = 64 * 1024;
 
 /**
- * A file's bytes from `offset` to `end`, as they arrive. Plain `Range` only: an `If-Range` would cost a preflight that hosts
- * refuse, and the caller knows the content by its hash.
+ * A file's bytes from `offset` to `end`, as they arrive. After a failure it goes on at the byte that was reached.
  *
- * @throws LapisError `network` with the reason in a sentence, `aborted`
+ * @throws LapisError `network` with the reason in a sentence, SourceChanged, `corrupt`, `aborted` or the signal's reason
  */
-export async function* download(
-  url: string,
-  offset: number,
-  end: number,
-  { fetch = globalThis.fetch.bind(globalThis), signal, stallMs = STALL_MS }: DownloadOptions = {},
-): AsyncGenerator<Uint8Array> {
-  const { hostname } = new URL(url);
-  const stop = new AbortController();
-  const cancel = () => stop.abort(signal?.reason);
-  signal?.addEventListener('abort', cancel);
-  if (signal?.aborted) cancel();
-  try {
-    const headers = { Range: `bytes=${offset}-${end - 1}` };
-    const response = await orStalled(
-      fetch(url, { headers, signal: stop.signal, credentials: 'omit' }),
-      stallMs,
-      hostname,
-    );
-    const body = checked(response, hostname);
-    // A server may ignore the range and send the file from its start.
-    let skip = response.status === 206 ? 0 : offset;
-    let position = offset;
-    const reader = body.getReader();
-    while (position < end) {
-      const { done, value } = await orStalled(reader.read(), stallMs, hostname);
-      if (done) {
-        throw new LapisError('network', `The download from ${hostname} broke off after ${position} of ${end} bytes.`);
+export async function* download(request: RangeRequest, options: TransferOptions = {}): AsyncGenerator<Uint8Array> {
+  const { signal, clock = realClock, attempts = MOST_ATTEMPTS, onRetry, onFlow } = options;
+  const { hostname } = new URL(request.url);
+  let position = request.offset;
+  let failures = 0;
+  while (position < request.end) {
+    const start = position;
+    try {
+      for await (const piece of fetchRange({ ...request, offset: position }, options)) {
+        if (position === start) onFlow?.();
+        failures = 0;
+        position += piece.length;
+        yield piece;
       }
-      const fresh = value.subarray(Math.min(skip, value.length));
-      skip -= value.length - fresh.length;
-      const wanted = fresh.subarray(0, end - position);
-      position += wanted.length;
-      if (wanted.length > 0) yield wanted;
+      if (position - start < Math.min(SHORT_REPLY_BYTES, request.end - start)) {
+        throw new PassingFailure(`The download from ${hostname} broke off after ${position} of ${request.end} bytes.`);
+      }
+    } catch (error) {
+      if (!(error instanceof PassingFailure)) throw error;
+      failures++;
+      if (failures === attempts) {
+        throw new LapisError('network', `${error.message} Lapis tried ${failures} times.`, { cause: error });
+      }
+      const ms = Math.max(backoffMs(failures - 1, clock.random()), error.retryAfterMs ?? 0);
+      onRetry?.({ retryAt: clock.now() + ms, error: error.toPayload() });
+      // A server's own wish stands whatever the network does.
+      await wait(clock, ms, { signal, untilOnline: error.retryAfterMs === undefined });
+      if (signal?.aborted) throw abortError(signal);
     }
-  } catch (error) {
-    if (signal?.aborted) throw new LapisError('aborted', 'The download was cancelled.', { cause: error });
-    if (error instanceof LapisError) throw error;
-    throw new LapisError('network', `The connection to ${hostname} failed: check that this machine is online.`, {
-      cause: error,
-    });
-  } finally {
-    signal?.removeEventListener('abort', cancel);
-    stop.abort();
-  }
-}
-
-function checked(response: Response, hostname: string): ReadableStream<Uint8Array> {
-  const { status } = response;
-  if ((status === 200 || status === 206) && response.body) return response.body;
-  const reason =
-    status === 404
-      ? 'the file is not there any more (404)'
-      : status === 401 || status === 403
-        ? `it refuses the file (${status})`
-        : status === 416
-          ? 'the file is shorter than expected (416)'
-          : status === 429
-            ? 'it asks for a pause after too many downloads (429)'
-            : `it answered with status ${status}`;
-  throw new LapisError('network', `The download from ${hostname} failed: ${reason}.`);
-}
-
-async function orStalled<T>(work: Promise<T>, stallMs: number, hostname: string): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const stalled = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(new LapisError('network', `${hostname} has sent nothing for ${Math.round(stallMs / 1000)} seconds.`));
-    }, stallMs);
-  });
-  try {
-    return await Promise.race([work, stalled]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -6,11 +6,14 @@ import type { ModelSource } from '../model/source.ts';
 import { LapisError } from '../protocol/errors.ts';
 import type { CatalogueModel } from './catalogue.ts';
 import { GEMMA_TERMS } from './catalogue.ts';
-import type { Fetch } from './download.ts';
+import { environment } from './environment.ts';
+import type { Fetch } from './http-range.ts';
 import type { DownloadableModel } from './model-store.ts';
 import { ModelStore } from './model-store.ts';
+import { RECIPE } from './norms.ts';
 import { sweep } from './purge.ts';
 import { directoryOf, JOURNAL_FILE, RECORD_FILE } from './record.ts';
+import type { RetryClock } from './retry.ts';
 import { incrementalSha256 } from './sha256.ts';
 import { storedFolder } from './stored-folder.ts';
 import { memoryFileStore } from './testing/memory-file-store.ts';
@@ -55,12 +58,22 @@ function hub({ file = gguf, failAfter = Infinity } = {}): Fetch & { served: stri
   return Object.assign(fetch, { served });
 }
 
+/** Time that passes at once. */
+const clock: RetryClock = { now: () => 0, random: () => 0, sleep: async () => {} };
+
+const OPTIONS = {
+  packageUrl: (path: string) => `package:${path}`,
+  shardBytes: SHARD_BYTES,
+  chunkBytes: 256 * 1024,
+  clock,
+};
+
 const offline: Fetch = async () => {
   throw new TypeError('Failed to fetch');
 };
 
 function openStore(files: Memory, fetch: Fetch = offline): Promise<ModelStore> {
-  return ModelStore.open({ files, fetch, packageUrl: (path) => `package:${path}`, shardBytes: SHARD_BYTES });
+  return ModelStore.open({ ...OPTIONS, files, fetch });
 }
 
 function fileOf(bytes: Uint8Array<ArrayBuffer>, name = 'mine.gguf'): File {
@@ -173,7 +186,7 @@ describe('downloading', () => {
     expect(await store.load('small', readWeights)).toBeGreaterThan(0);
   });
 
-  test('goes on at the last whole shard after the connection broke', async () => {
+  test('goes on at the byte reached after the connection broke', async () => {
     const files = memoryFileStore();
     // A header is looked for in the first 8 MiB, so what breaks earlier leaves nothing: the golden is padded beyond that.
     const file = new Uint8Array(12_000_000);
@@ -217,7 +230,9 @@ describe('downloading', () => {
     );
     expect(refused.message).toBe('The download from models.example failed: it refuses the file (403).');
     const unreachable = await failure((await openStore(memoryFileStore(), offline)).download(pinned));
-    expect(unreachable.message).toBe('The connection to models.example failed: check that this machine is online.');
+    expect(unreachable.message).toBe(
+      'The connection to models.example failed: check that this machine is online. Lapis tried 8 times.',
+    );
     const short = await failure(
       (await openStore(memoryFileStore(), async () => new Response(gguf.slice(0, 900_000)))).download(pinned),
     );
@@ -341,9 +356,13 @@ describe('the schema version', () => {
     const { demo, fetch } = await packageOf();
     const files = memoryFileStore();
     await (await openStore(files, fetch)).ensurePackaged(demo);
-    const unchanged = await sweep(files, WEIGHTS_SCHEMA_VERSION);
+    const env = environment({ ...OPTIONS, files });
+    const unchanged = await sweep(env);
     expect(unchanged.records.has('demo')).toBe(true);
-    const { records, notices } = await sweep(files, WEIGHTS_SCHEMA_VERSION + 1);
+    const { records, notices } = await sweep({
+      ...env,
+      recipe: { ...RECIPE, schemaVersion: WEIGHTS_SCHEMA_VERSION + 1 },
+    });
     expect(records.size).toBe(0);
     expect(notices[0]).toContain(`this Lapis reads version ${WEIGHTS_SCHEMA_VERSION + 1}: it was deleted`);
     expect(files.contents.size).toBe(0);

@@ -1,60 +1,28 @@
-import { blobSource } from '../model/byte-source.ts';
-import { openGguf } from '../model/gguf.ts';
 import { MANIFEST_FILE } from '../model/manifest.ts';
-import { WEIGHTS_SCHEMA_VERSION } from '../model/schema-version.ts';
 import { openShards, sha256Hex } from '../model/shards.ts';
 import type { ModelSource } from '../model/source.ts';
-import type { ErrorPayload } from '../protocol/errors.ts';
 import { LapisError } from '../protocol/errors.ts';
 import type { VerifyResult } from '../protocol/host.ts';
-import type { CatalogueModel, UrlOrigin } from './catalogue.ts';
-import { GEMMA_TERMS } from './catalogue.ts';
-import type { Fetch } from './download.ts';
-import { download } from './download.ts';
-import type { FileStore } from './file-store.ts';
-import type { IngestOptions } from './gguf-ingest.ts';
-import { completeGguf, completeRecord, ingestGguf, journalledBytes } from './gguf-ingest.ts';
-import { checkedPackageFile, packageManifest } from './package-model.ts';
+import type { CatalogueModel } from './catalogue.ts';
+import { completeRecord } from './derive.ts';
+import type { DownloadableModel, DownloadOptions } from './download-model.ts';
+import { downloadModel } from './download-model.ts';
+import type { Environment, StorageOptions } from './environment.ts';
+import { environment } from './environment.ts';
+import { exportModel } from './export-model.ts';
+import { fileId, importFile } from './import-file.ts';
+import { folderModel, importFolder } from './import-folder.ts';
+import type { IngestOptions } from './ingest.ts';
+import { NORMS_FILE, withNorms } from './norms.ts';
+import { copyPackaged, packageManifest } from './package-model.ts';
+import { loggedBytes } from './progress-log.ts';
 import { purge, sweep } from './purge.ts';
-import type { ModelRecord, Origin, ProbeOutcome } from './record.ts';
-import { directoryOf, JOURNAL_FILE, LAYOUT_VERSION, readRecord } from './record.ts';
-import { repairModel } from './repair.ts';
-import { incrementalSha256 } from './sha256.ts';
-import { sizeText } from './size-text.ts';
+import type { ModelRecord, ProbeOutcome } from './record.ts';
+import { directoryOf, JOURNAL_FILE, PAUSED_FILE, RECORD_FILE, readRecord, writeRecord } from './record.ts';
+import { verifyModel } from './repair.ts';
 import { storedFolder } from './stored-folder.ts';
 
-export interface ModelStoreOptions {
-  files: FileStore;
-  /** The URL of a file in the extension's package. */
-  packageUrl: (path: string) => string;
-  fetch?: Fetch;
-  /** At most this many bytes in a shard, for tests. */
-  shardBytes?: number;
-}
-
-/** What can be downloaded: an entry of the catalogue or a source that was looked up. */
-export interface DownloadableModel {
-  id: string;
-  name: string;
-  bytes: number;
-  license: { name: string; url: string };
-  origin: UrlOrigin;
-}
-
-export interface DownloadOptions {
-  /** Aborting keeps what was fetched; `discard` deletes it. */
-  signal?: AbortSignal;
-  onProgress?: (bytesDone: number, bytesTotal: number) => void;
-  onPhase?: (phase: 'downloading' | 'retrying' | 'preparing', detail?: RetryDetail) => void;
-  /** What happened, in a sentence: that the source changed and the download began anew, say. */
-  onNotice?: (sentence: string) => void;
-}
-
-export interface RetryDetail {
-  /** Of the next attempt, in milliseconds since 1970. */
-  retryAt: number;
-  error: ErrorPayload;
-}
+export type { DownloadableModel, DownloadOptions } from './download-model.ts';
 
 /** A download that was begun and is not complete. */
 export interface UnfinishedDownload {
@@ -65,35 +33,24 @@ export interface UnfinishedDownload {
   paused: boolean;
 }
 
-/** How a long operation on one model is watched and ended. */
-export interface OperationOptions {
-  signal?: AbortSignal;
-  onProgress?: (bytesDone: number, bytesTotal: number) => void;
-}
-
-const BLOB_PIECE = 4 * 1024 * 1024;
-
 /** The models on disk. Opening it sweeps: from then on everything that it holds is of this schema version. */
 export class ModelStore {
   /** What was purged or repaired and why, in sentences for a person. */
   readonly notices: string[];
-  readonly #files: FileStore;
-  readonly #packageUrl: (path: string) => string;
-  readonly #fetch: Fetch;
-  readonly #shardBytes: number | undefined;
+  readonly #env: Environment;
   readonly #records: Map<string, ModelRecord>;
+  /** What is being written, by id: one thing at a time. */
+  readonly #writing = new Map<string, { stop: AbortController; done: Promise<unknown>; bytesDone: number }>();
 
-  static async open(options: ModelStoreOptions): Promise<ModelStore> {
-    const { records, notices } = await sweep(options.files, WEIGHTS_SCHEMA_VERSION, options.shardBytes);
-    return new ModelStore(options, records, notices);
+  static async open(options: StorageOptions): Promise<ModelStore> {
+    const env = environment(options);
+    const { records, notices } = await sweep(env);
+    return new ModelStore(env, records, notices);
   }
 
-  private constructor(options: ModelStoreOptions, records: Map<string, ModelRecord>, notices: string[]) {
+  private constructor(env: Environment, records: Map<string, ModelRecord>, notices: string[]) {
     this.notices = notices;
-    this.#files = options.files;
-    this.#packageUrl = options.packageUrl;
-    this.#fetch = options.fetch ?? globalThis.fetch.bind(globalThis);
-    this.#shardBytes = options.shardBytes;
+    this.#env = env;
     this.#records = records;
   }
 
@@ -111,8 +68,7 @@ export class ModelStore {
     const checked = catalogue.map(async (model): Promise<CatalogueModel[]> => {
       if (model.origin.kind !== 'package') return [model];
       try {
-        const source = { fetch: this.#fetch, packageUrl: this.#packageUrl, path: model.origin.path };
-        const { manifest } = await packageManifest(source);
+        const { manifest } = await packageManifest({ ...this.#env, path: model.origin.path });
         return [{ ...model, bytes: manifest.shards.reduce((sum, { bytes }) => sum + bytes, 0) }];
       } catch (error) {
         // A stale or damaged package is offered, so that choosing it says what is wrong.
@@ -123,136 +79,127 @@ export class ModelStore {
   }
 
   /**
-   * Stores a GGUF from disk as `file:NAME`; its header is read first, so a wrong file costs one sentence and no space.
+   * Stores a GGUF from disk as `file:NAME`; its header is read first, so a wrong file costs one sentence and no space. Where the same
+   * file is stored already, only what is damaged of it is put back.
    *
-   * @throws LapisError `corrupt`, `not-gemma`, `unsupported`, `quota`, `aborted`
+   * @throws LapisError `corrupt`, `not-gemma`, `unsupported`, `quota`, `busy`, `aborted`
    */
   async importFile(file: File, options: IngestOptions = {}): Promise<ModelRecord> {
-    const id = `file:${file.name}`;
-    await openGguf(blobSource(file), { id, signal: options.signal });
-    await this.remove(id);
-    await this.#requireSpace(file.size);
-    const name = file.name.replace(/\.gguf$/i, '');
-    const journal = newJournal({ id, name, license: GEMMA_TERMS }, { kind: 'file', name: file.name }, file.size);
-    try {
-      await ingestGguf(this.#files, journal, blobPieces(file), this.#ingest(options));
-      return this.#serve(await completeGguf(this.#files, journal, this.#ingest(options)));
-    } catch (error) {
-      await this.remove(id);
-      throw error;
-    }
+    const id = fileId(file.name);
+    return this.#store(id, options, (own) => importFile(this.#env, file, this.#records.get(id), own));
   }
 
   /**
-   * Stores a pinned file from its URL. Whole shards that an interrupted attempt left are kept and the rest is asked for from
-   * there; bytes that do not hash to the pin are deleted.
+   * Stores the model of a shard folder, whose hashes are checked, or of a Hugging Face folder, which is quantized as `convert` does.
    *
-   * @throws LapisError `network`, `corrupt`, `quota`, `aborted`
+   * @throws LapisError `bad-request` for neither, `corrupt`, `stale`, `not-gemma`, `unsupported`, `quota`, `busy`, `aborted`
+   */
+  async importFolder(directory: FileSystemDirectoryHandle, options: IngestOptions = {}): Promise<ModelRecord> {
+    const { id } = await folderModel(directory);
+    return this.#store(id, options, (own) => importFolder(this.#env, directory, own));
+  }
+
+  /**
+   * Stores a file from its URL, or goes on with what an earlier attempt has stored of it, at the byte that it had reached. Bytes that do
+   * not hash to the pin are deleted. Aborting keeps what was fetched; `discard` deletes it.
+   *
+   * @throws LapisError `network`, `corrupt`, `not-gemma`, `unsupported`, `quota`, `busy`, `aborted` or the signal's reason
    */
   async download(model: DownloadableModel, options: DownloadOptions = {}): Promise<ModelRecord> {
-    const { origin } = model;
-    const journal = (await this.#interrupted(model)) ?? newJournal(model, origin, model.bytes);
-    if (journal.shards.length === 0) await this.remove(model.id);
-    const offset = journalledBytes(journal);
-    await this.#requireSpace(model.bytes - offset);
+    return this.#store(model.id, options, (own) => downloadModel(this.#env, model, own));
+  }
 
-    const whole = incrementalSha256();
-    for (const { file } of journal.shards) {
-      whole.update((await this.#files.read(directoryOf(model.id), file)) ?? new Uint8Array());
+  /** The downloads that can be gone on with. */
+  async unfinished(): Promise<UnfinishedDownload[]> {
+    const { files } = this.#env;
+    const found: UnfinishedDownload[] = [];
+    for (const directory of await files.directories()) {
+      const journal = await readRecord(files, directory, JOURNAL_FILE);
+      if (!journal || journal === 'damaged' || journal.origin.kind !== 'url' || this.#records.has(journal.id)) continue;
+      const { id, name, bytes, license, origin } = journal;
+      const journalled = journal.shards.reduce((sum, shard) => sum + shard.bytes, 0);
+      // Nobody else can read the log while it is being written.
+      const logged = this.#writing.get(id)?.bytesDone ?? (await loggedBytes(files, directory));
+      found.push({
+        model: { id, name, bytes, license, origin },
+        bytesDone: Math.min(Math.max(logged, journalled), bytes),
+        bytesTotal: bytes,
+        paused: (await files.files(directory)).some((file) => file.name === PAUSED_FILE),
+      });
     }
-    if (offset < model.bytes) {
-      const network = download(origin.url, offset, model.bytes, { fetch: this.#fetch, signal: options.signal });
-      await ingestGguf(this.#files, journal, observed(network, whole.update), this.#ingest(options));
+    return found;
+  }
+
+  /** Keeps whether the person wants the download to rest, across restarts. @throws LapisError `no-model` when there is none */
+  async setPaused(id: string, paused: boolean): Promise<void> {
+    const { files } = this.#env;
+    const directory = directoryOf(id);
+    if (!(await readRecord(files, directory, JOURNAL_FILE))) {
+      throw new LapisError('no-model', `There is no unfinished download of ${id}.`);
     }
-    if (whole.hex() !== origin.sha256) {
-      await this.remove(model.id);
-      throw new LapisError(
-        'corrupt',
-        `What was downloaded is not ${model.name} as published (its SHA-256 differs), so it was deleted.`,
-      );
-    }
-    return this.#serve(await completeGguf(this.#files, journal, this.#ingest(options)));
+    if (paused) await files.write(directory, PAUSED_FILE, new Uint8Array(0));
+    else await files.removeFile(directory, PAUSED_FILE);
+  }
+
+  /** Ends a download and deletes what was fetched; returns the bytes freed. A complete model stays. */
+  async discard(id: string): Promise<number> {
+    await this.#stopWriting(id);
+    return this.#records.has(id) ? 0 : purge(this.#env.files, directoryOf(id));
   }
 
   /**
    * Copies a packaged shard folder into storage, unless the copy that is there is of this package: an update may bring another.
    *
-   * @throws LapisError `no-model` when the package has no such folder, `stale`, `corrupt`, `quota`, `aborted`
+   * @throws LapisError `no-model` when the package has no such folder, `stale`, `corrupt`, `quota`, `busy`, `aborted`
    */
   async ensurePackaged(model: CatalogueModel, options: IngestOptions = {}): Promise<ModelRecord> {
     const { origin } = model;
     if (origin.kind !== 'package') throw new LapisError('bad-request', `${model.name} is not in the package.`);
-    const source = { fetch: this.#fetch, packageUrl: this.#packageUrl, path: origin.path, signal: options.signal };
-    const { manifest, bytes, sha256 } = await packageManifest(source);
+    const source = { ...this.#env, path: origin.path, signal: options.signal };
+    const found = await packageManifest(source);
     const stored = this.#records.get(model.id);
-    if (stored?.manifestSha256 === sha256) return stored;
-    await this.remove(model.id);
-    const total = manifest.shards.reduce((sum, shard) => sum + shard.bytes, 0);
-    await this.#requireSpace(total + bytes.length);
-    const journal = { ...newJournal(model, origin, total), shards: manifest.shards };
-    const directory = directoryOf(model.id);
-    let done = 0;
-    for (const shard of manifest.shards) {
-      await this.#files.write(directory, shard.file, await checkedPackageFile(source, shard.file, shard.sha256));
-      done += shard.bytes;
-      options.onProgress?.(done, total);
-    }
-    await this.#files.write(directory, MANIFEST_FILE, bytes);
-    return this.#serve(await completeRecord(this.#files, journal));
+    if (stored?.manifestSha256 === found.sha256) return stored;
+    return this.#store(model.id, options, async (own) => {
+      await purge(this.#env.files, directoryOf(model.id));
+      return completeRecord(this.#env, await copyPackaged(this.#env, model, origin, found, own));
+    });
   }
 
   /**
    * Opens a stored model and gives it to `load`, whose reading hashes every shard. When bytes turn out to be damaged, they are
    * brought back from where the model came from and `load` is called once more.
    *
-   * @throws LapisError `no-model`, `corrupt`, `network` when a repair fails, or what `load` throws
+   * @throws LapisError `no-model`, `corrupt`, or what `load` throws
    */
   async load<T>(id: string, load: (source: ModelSource) => Promise<T>, signal?: AbortSignal): Promise<T> {
-    const record = this.#records.get(id);
-    if (!record) throw new LapisError('no-model', `The model ${id} is not stored.`);
+    const record = this.#require(id);
     try {
       return await load(await this.#open(record, signal));
     } catch (error) {
       if (LapisError.from(error).code !== 'corrupt') throw error;
-      const repaired = await repairModel(record, {
-        files: this.#files,
-        fetch: this.#fetch,
-        packageUrl: this.#packageUrl,
-        shardBytes: this.#shardBytes,
-        signal,
-      });
-      if (repaired.length === 0) throw error;
+      const { damaged, repaired } = await this.verify(id, { signal });
+      if (damaged.length === 0) throw error;
       this.notices.push(...repaired);
-      return load(await this.#open(record, signal));
+      const lasting = damaged.find((sentence) => !sentence.endsWith('was damaged.'));
+      if (lasting) throw new LapisError('corrupt', lasting, { cause: error });
+      return load(await this.#open(this.#require(id), signal));
     }
   }
 
-  /** Deletes a model, finished or not; returns the bytes freed. */
-  async remove(id: string): Promise<number> {
-    this.#records.delete(id);
-    return purge(this.#files, directoryOf(id));
-  }
-
-  /** The downloads that can be gone on with. */
-  async unfinished(): Promise<UnfinishedDownload[]> {
-    return [];
-  }
-
-  /** Keeps whether the person wants the download to rest, across restarts. @throws LapisError `no-model` when there is none */
-  async setPaused(_id: string, _paused: boolean): Promise<void> {}
-
-  /** Ends a download and deletes what was fetched; returns the bytes freed. A complete model stays. */
-  async discard(_id: string): Promise<number> {
-    return 0;
-  }
-
   /**
-   * Hashes every file of a stored model, and brings damaged ones back from its source where that can be had.
+   * Hashes every file of a stored model, and brings damaged ones back from its source where that can be had. A sentence for each
+   * damaged file, and one for each that was repaired.
    *
    * @throws LapisError `no-model`, `busy`, `aborted`
    */
-  async verify(_id: string, _options: OperationOptions = {}): Promise<VerifyResult> {
-    return { damaged: [], repaired: [] };
+  async verify(id: string, options: IngestOptions = {}): Promise<VerifyResult> {
+    const record = this.#require(id);
+    const { damaged, repaired } = await this.#write(id, options, async (own) => {
+      const result = await verifyModel(this.#env, record, own);
+      this.#records.set(id, result.record);
+      return result;
+    });
+    return { damaged, repaired };
   }
 
   /**
@@ -260,89 +207,108 @@ export class ModelStore {
    *
    * @throws LapisError `no-model`, `bad-request` when there is a model in the folder, `corrupt`, `quota`, `aborted`
    */
-  async exportTo(_id: string, _directory: FileSystemDirectoryHandle, _options: OperationOptions = {}): Promise<void> {}
-
-  /**
-   * Stores the model of a shard folder, whose hashes are checked, or of a Hugging Face folder, which is quantized as `convert` does.
-   *
-   * @throws LapisError `bad-request` for neither, `corrupt`, `stale`, `not-gemma`, `unsupported`, `quota`, `aborted`
-   */
-  async importFolder(directory: FileSystemDirectoryHandle, _options: OperationOptions = {}): Promise<ModelRecord> {
-    throw new LapisError('unsupported', `${directory.name} cannot be stored yet.`);
+  async exportTo(id: string, directory: FileSystemDirectoryHandle, options: IngestOptions = {}): Promise<void> {
+    await exportModel(this.#env.files, this.#require(id), directory, options);
   }
 
-  /** Records that a model was loaded now. */
-  async markUsed(_id: string): Promise<void> {}
+  /** Records that a model was loaded now. @throws LapisError `no-model` */
+  async markUsed(id: string): Promise<void> {
+    await this.#amend(id, { lastUsedAt: this.#env.clock.now() });
+  }
 
-  /** Records how a model did on its probe, under this schema version. */
-  async setProbe(_id: string, _outcome: ProbeOutcome): Promise<void> {}
+  /** Records how a model did on its probe, under this schema version. @throws LapisError `no-model` */
+  async setProbe(id: string, outcome: ProbeOutcome): Promise<void> {
+    await this.#amend(id, { probe: { schemaVersion: this.#env.recipe.schemaVersion, outcome } });
+  }
 
   /** What everything stored takes, and how much more the browser would store. */
   async usage(): Promise<{ usedBytes: number; freeBytes?: number }> {
-    return { usedBytes: 0 };
+    const { files } = this.#env;
+    let usedBytes = 0;
+    for (const directory of await files.directories()) {
+      for (const { bytes } of await files.files(directory)) usedBytes += bytes;
+    }
+    const freeBytes = await files.freeBytes();
+    return freeBytes === undefined ? { usedBytes } : { usedBytes, freeBytes };
+  }
+
+  /** Deletes a model, finished or not; returns the bytes freed. */
+  async remove(id: string): Promise<number> {
+    await this.#stopWriting(id);
+    this.#records.delete(id);
+    return purge(this.#env.files, directoryOf(id));
+  }
+
+  #require(id: string): ModelRecord {
+    const record = this.#records.get(id);
+    if (!record) throw new LapisError('no-model', `The model ${id} is not stored.`);
+    return record;
   }
 
   async #open(record: ModelRecord, signal?: AbortSignal): Promise<ModelSource> {
+    const { files } = this.#env;
     const directory = directoryOf(record.id);
-    const manifest = await this.#files.read(directory, MANIFEST_FILE);
-    if (!manifest || (await sha256Hex(manifest)) !== record.manifestSha256) {
-      throw new LapisError('corrupt', `The stored manifest of ${record.name} is damaged.`);
+    const checked = async (file: string, sha256: string | undefined) => {
+      const bytes = await files.read(directory, file);
+      if (bytes && (await sha256Hex(bytes)) === sha256) return bytes;
+      throw new LapisError('corrupt', `The stored ${file} of ${record.name} is damaged.`);
+    };
+    await checked(MANIFEST_FILE, record.manifestSha256);
+    const source = await openShards(storedFolder(files, directory), signal);
+    return record.norms ? withNorms(source, await checked(NORMS_FILE, record.norms.sha256)) : source;
+  }
+
+  async #amend(id: string, change: Partial<ModelRecord>): Promise<void> {
+    const record = { ...this.#require(id), ...change };
+    this.#records.set(id, record);
+    await writeRecord(this.#env.files, RECORD_FILE, record);
+  }
+
+  /** Makes a model, which is not served meanwhile. */
+  async #store<O extends IngestOptions>(
+    id: string,
+    options: O,
+    make: (options: O) => Promise<ModelRecord>,
+  ): Promise<ModelRecord> {
+    return this.#write(id, options, async (own) => {
+      try {
+        const record = await make(own);
+        this.#records.set(id, record);
+        return record;
+      } catch (error) {
+        // What was stored before may have made room already.
+        const left = await readRecord(this.#env.files, directoryOf(id), RECORD_FILE).catch(() => undefined);
+        if (left === undefined) this.#records.delete(id);
+        throw error;
+      }
+    });
+  }
+
+  async #write<O extends IngestOptions, T>(id: string, options: O, work: (options: O) => Promise<T>): Promise<T> {
+    if (this.#writing.has(id)) throw new LapisError('busy', 'This model is being written already: wait for that.');
+    const stop = new AbortController();
+    const forward = () => stop.abort(options.signal?.reason);
+    options.signal?.addEventListener('abort', forward);
+    if (options.signal?.aborted) forward();
+    const writing = { stop, done: Promise.resolve() as Promise<unknown>, bytesDone: 0 };
+    const onProgress = (bytesDone: number, bytesTotal: number) => {
+      writing.bytesDone = bytesDone;
+      options.onProgress?.(bytesDone, bytesTotal);
+    };
+    this.#writing.set(id, writing);
+    const done = work({ ...options, signal: stop.signal, onProgress });
+    writing.done = done;
+    try {
+      return await done;
+    } finally {
+      options.signal?.removeEventListener('abort', forward);
+      this.#writing.delete(id);
     }
-    return openShards(storedFolder(this.#files, directory), signal);
   }
 
-  /** The journal of this very file that an interrupted download has left. */
-  async #interrupted({ id, origin }: DownloadableModel): Promise<ModelRecord | undefined> {
-    const journal = await readRecord(this.#files, directoryOf(id), JOURNAL_FILE);
-    if (!journal || journal === 'damaged' || journal.origin.kind !== 'url') return undefined;
-    return journal.origin.sha256 === origin.sha256 ? journal : undefined;
-  }
-
-  async #requireSpace(bytes: number): Promise<void> {
-    const free = await this.#files.freeBytes();
-    if (free === undefined || free >= bytes) return;
-    throw new LapisError(
-      'quota',
-      `The model needs ${sizeText(bytes)}, but the browser has only ${sizeText(free)} left.`,
-    );
-  }
-
-  #ingest(options: IngestOptions): IngestOptions {
-    return { shardBytes: this.#shardBytes, ...options };
-  }
-
-  #serve(record: ModelRecord): ModelRecord {
-    this.#records.set(record.id, record);
-    return record;
-  }
-}
-
-function newJournal(model: Pick<ModelRecord, 'id' | 'name' | 'license'>, origin: Origin, bytes: number): ModelRecord {
-  const { id, name, license } = model;
-  return {
-    layout: LAYOUT_VERSION,
-    schemaVersion: WEIGHTS_SCHEMA_VERSION,
-    id,
-    name,
-    license,
-    origin,
-    bytes,
-    shards: [],
-  };
-}
-
-async function* blobPieces(blob: Blob): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < blob.size; at += BLOB_PIECE) {
-    yield new Uint8Array(await blob.slice(at, at + BLOB_PIECE).arrayBuffer());
-  }
-}
-
-async function* observed(
-  stream: AsyncIterable<Uint8Array>,
-  observe: (bytes: Uint8Array) => void,
-): AsyncGenerator<Uint8Array> {
-  for await (const piece of stream) {
-    observe(piece);
-    yield piece;
+  async #stopWriting(id: string): Promise<void> {
+    const writing = this.#writing.get(id);
+    writing?.stop.abort();
+    await writing?.done.catch(() => {});
   }
 }

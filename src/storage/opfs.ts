@@ -1,5 +1,5 @@
 import { LapisError } from '../protocol/errors.ts';
-import type { FileStore } from './file-store.ts';
+import type { FileStore, OpenFile } from './file-store.ts';
 
 /** TypeScript's DOM library leaves out what exists in workers only. */
 interface SyncAccessHandle {
@@ -19,6 +19,9 @@ interface WorkerFileHandle extends FileSystemFileHandle {
 
 /** One write call of a sync handle; larger ones would need as large a copy in the browser process. */
 const WRITE_PIECE = 8 * 1024 * 1024;
+
+const LOCK_POLL_MS = 50;
+const LOCK_PATIENCE_MS = 5_000;
 
 /** Ends the name of a file that is being written. */
 const PARTIAL = '.partial';
@@ -54,15 +57,10 @@ export async function openOpfs(root = 'models'): Promise<FileStore> {
     async read(directoryName, name, offset = 0, length) {
       const handle = await file(directoryName, name);
       if (!handle) return undefined;
-      const access = await handle.createSyncAccessHandle({ mode: 'read-only' });
+      const access = await unlocked(() => handle.createSyncAccessHandle({ mode: 'read-only' }));
       try {
         const bytes = new Uint8Array(Math.max(0, Math.min(length ?? Infinity, access.getSize() - offset)));
-        let done = 0;
-        while (done < bytes.length) {
-          const read = access.read(bytes.subarray(done), { at: offset + done });
-          if (read === 0) break;
-          done += read;
-        }
+        const done = readInto(access, bytes, offset);
         return done === bytes.length ? bytes : bytes.slice(0, done);
       } finally {
         access.close();
@@ -72,14 +70,10 @@ export async function openOpfs(root = 'models'): Promise<FileStore> {
       const parent = await top.getDirectoryHandle(directoryName, { create: true });
       // Under another name until it is whole: a record cut off by a crash would cost the model it speaks of.
       const handle = (await parent.getFileHandle(`${name}${PARTIAL}`, { create: true })) as WorkerFileHandle;
-      const access = await handle.createSyncAccessHandle();
+      const access = await unlocked(() => handle.createSyncAccessHandle());
       try {
         access.truncate(0);
-        for (let at = 0; at < bytes.length; ) {
-          const written = access.write(bytes.subarray(at, at + WRITE_PIECE), { at });
-          if (written === 0) throw new DOMException('Nothing could be written.', 'QuotaExceededError');
-          at += written;
-        }
+        writeAt(access, bytes, 0);
         access.flush();
       } catch (error) {
         throw asQuotaError(error);
@@ -88,18 +82,75 @@ export async function openOpfs(root = 'models'): Promise<FileStore> {
       }
       await handle.move(name);
     },
+    async open(directoryName, name, mode) {
+      const parent = await top.getDirectoryHandle(directoryName, { create: mode === 'append' });
+      const handle = (await parent.getFileHandle(name, { create: mode === 'append' })) as WorkerFileHandle;
+      const access = await unlocked(() =>
+        handle.createSyncAccessHandle({ mode: mode === 'append' ? 'readwrite' : 'read-only' }),
+      );
+      return openFile(access);
+    },
     async removeFile(directoryName, name) {
       const parent = await directory(directoryName);
-      if (parent) await orUndefined(parent.removeEntry(name));
+      if (parent) await unlocked(() => orUndefined(parent.removeEntry(name)));
     },
     async removeDirectory(name) {
-      await orUndefined(top.removeEntry(name, { recursive: true }));
+      await unlocked(() => orUndefined(top.removeEntry(name, { recursive: true })));
     },
     async freeBytes() {
       const { quota, usage } = await navigator.storage.estimate();
       return quota === undefined || usage === undefined ? undefined : quota - usage;
     },
   };
+}
+
+function openFile(access: SyncAccessHandle): OpenFile {
+  const orQuota = <T>(work: () => T): T => {
+    try {
+      return work();
+    } catch (error) {
+      throw asQuotaError(error);
+    }
+  };
+  return {
+    size: () => access.getSize(),
+    read: (into, offset) => readInto(access, into, offset),
+    write: (bytes, offset) => orQuota(() => writeAt(access, bytes, offset)),
+    truncate: (size) => orQuota(() => access.truncate(size)),
+    flush: () => orQuota(() => access.flush()),
+    close: () => access.close(),
+  };
+}
+
+function readInto(access: SyncAccessHandle, into: Uint8Array, offset: number): number {
+  let done = 0;
+  while (done < into.length) {
+    const read = access.read(into.subarray(done), { at: offset + done });
+    if (read === 0) break;
+    done += read;
+  }
+  return done;
+}
+
+function writeAt(access: SyncAccessHandle, bytes: Uint8Array, offset: number): void {
+  for (let at = 0; at < bytes.length; ) {
+    const written = access.write(bytes.subarray(at, at + WRITE_PIECE), { at: offset + at });
+    if (written === 0) throw new DOMException('Nothing could be written.', 'QuotaExceededError');
+    at += written;
+  }
+}
+
+/** Tries again while a file is locked: the handles of a worker that was killed are given back a moment after its end. */
+async function unlocked<T>(work: () => Promise<T>): Promise<T> {
+  for (let waited = 0; ; waited += LOCK_POLL_MS) {
+    try {
+      return await work();
+    } catch (error) {
+      const locked = error instanceof DOMException && error.name === 'NoModificationAllowedError';
+      if (!locked || waited >= LOCK_PATIENCE_MS) throw error;
+      await new Promise((resolve) => setTimeout(resolve, LOCK_POLL_MS));
+    }
+  }
 }
 
 async function orUndefined<T>(promise: Promise<T>): Promise<T | undefined> {

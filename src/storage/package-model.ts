@@ -1,8 +1,16 @@
 import type { Manifest } from '../model/manifest.ts';
 import { MANIFEST_FILE, parseManifest } from '../model/manifest.ts';
-import { sha256Hex } from '../model/shards.ts';
+import { openShards, sha256Hex } from '../model/shards.ts';
 import { LapisError } from '../protocol/errors.ts';
-import type { Fetch } from './download.ts';
+import type { PackageOrigin } from './catalogue.ts';
+import { summaryOf } from './derive.ts';
+import type { Environment } from './environment.ts';
+import type { Fetch } from './http-range.ts';
+import type { IngestOptions } from './ingest.ts';
+import type { ModelRecord } from './record.ts';
+import { directoryOf, newJournal } from './record.ts';
+import { requireSpace } from './space.ts';
+import { storedFolder } from './stored-folder.ts';
 
 /** A shard folder inside the extension's package. */
 export interface PackageSource {
@@ -12,17 +20,21 @@ export interface PackageSource {
   signal?: AbortSignal;
 }
 
+interface PackagedManifest {
+  manifest: Manifest;
+  bytes: Uint8Array<ArrayBuffer>;
+  sha256: string;
+}
+
 /** The folder's manifest and its bytes. @throws LapisError `no-model` when there is none, `stale`, `corrupt` */
-export async function packageManifest(
-  source: PackageSource,
-): Promise<{ manifest: Manifest; bytes: Uint8Array<ArrayBuffer>; sha256: string }> {
+export async function packageManifest(source: PackageSource): Promise<PackagedManifest> {
   const bytes = await packageFile(source, MANIFEST_FILE);
   const sha256 = await sha256Hex(bytes);
   return { manifest: parseManifest(parseJson(bytes)), bytes, sha256 };
 }
 
 /** A file of the folder, unchecked. @throws LapisError `no-model` when it is not there */
-export async function packageFile(
+async function packageFile(
   { fetch, packageUrl, path, signal }: PackageSource,
   file: string,
 ): Promise<Uint8Array<ArrayBuffer>> {
@@ -50,6 +62,33 @@ export async function checkedPackageFile(
     );
   }
   return bytes;
+}
+
+/** Copies the folder's files into storage, and says what the record of it is. @throws LapisError `quota`, `corrupt`, `aborted` */
+export async function copyPackaged(
+  env: Environment,
+  model: Pick<ModelRecord, 'id' | 'name' | 'license'>,
+  origin: PackageOrigin,
+  { manifest, bytes, sha256 }: PackagedManifest,
+  { signal, onProgress }: IngestOptions,
+): Promise<ModelRecord> {
+  const directory = directoryOf(model.id);
+  const source = { ...env, path: origin.path, signal };
+  const total = manifest.shards.reduce((sum, shard) => sum + shard.bytes, 0);
+  await requireSpace(env.files, model.name, total + bytes.length);
+  let done = 0;
+  for (const shard of manifest.shards) {
+    await env.files.write(directory, shard.file, await checkedPackageFile(source, shard.file, shard.sha256));
+    done += shard.bytes;
+    onProgress?.(done, total);
+  }
+  await env.files.write(directory, MANIFEST_FILE, bytes);
+  return {
+    ...newJournal(model, origin, total, env.recipe.schemaVersion),
+    shards: manifest.shards,
+    manifestSha256: sha256,
+    summary: summaryOf(await openShards(storedFolder(env.files, directory), signal)),
+  };
 }
 
 function parseJson(bytes: Uint8Array): unknown {

@@ -15,6 +15,9 @@ export const LAYOUT_VERSION = 1;
 export const RECORD_FILE = 'record.json';
 export const JOURNAL_FILE = 'journal.json';
 
+/** Its presence says that the person wants a download to rest. */
+export const PAUSED_FILE = 'paused';
+
 const natural = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const sha256Text = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
 
@@ -78,6 +81,21 @@ const record = v.object({
 export type Origin = v.InferOutput<typeof origin>;
 export type ProbeOutcome = v.InferOutput<typeof probe>['outcome'];
 export type ModelRecord = v.InferOutput<typeof record>;
+
+/** Whether the shards are a published file's bytes, so that all else can be derived from them. */
+export function isVerbatim({ origin }: ModelRecord): boolean {
+  return origin.kind === 'url' || origin.kind === 'file' || (origin.kind === 'folder' && origin.verbatim);
+}
+
+/** The record of a model of which nothing is stored yet. */
+export function newJournal(
+  { id, name, license }: Pick<ModelRecord, 'id' | 'name' | 'license'>,
+  origin: Origin,
+  bytes: number,
+  schemaVersion: number,
+): ModelRecord {
+  return { layout: LAYOUT_VERSION, schemaVersion, id, name, license, origin, bytes, shards: [] };
+}
 
 type RecordFile = typeof RECORD_FILE | typeof JOURNAL_FILE;
 

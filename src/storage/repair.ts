@@ -1,90 +1,148 @@
 import { MANIFEST_FILE } from '../model/manifest.ts';
 import { sha256Hex } from '../model/shards.ts';
 import { LapisError } from '../protocol/errors.ts';
-import type { Fetch } from './download.ts';
+import type { VerifyResult } from '../protocol/host.ts';
+import { completeRecord, derive } from './derive.ts';
 import { download } from './download.ts';
-import type { FileStore } from './file-store.ts';
-import { completeGguf } from './gguf-ingest.ts';
+import type { Environment } from './environment.ts';
+import { abortError } from './http-range.ts';
+import { NORMS_FILE } from './norms.ts';
 import { checkedPackageFile } from './package-model.ts';
 import type { ModelRecord } from './record.ts';
-import { directoryOf } from './record.ts';
+import { directoryOf, isVerbatim } from './record.ts';
+import { ShardHasher } from './shard-hasher.ts';
 
-export interface RepairEnvironment {
-  files: FileStore;
-  fetch: Fetch;
-  packageUrl: (path: string) => string;
-  shardBytes?: number;
+interface CheckOptions {
   signal?: AbortSignal;
+  onProgress?: (bytesDone: number, bytesTotal: number) => void;
 }
 
-/**
- * Hashes every file of a stored model, brings back the damaged ones from where the model came from, and says so in a sentence for
- * each; none when nothing was damaged.
- *
- * @throws LapisError `corrupt` when the source is a file that only the person has, or gives other bytes; `network`
- */
-export async function repairModel(record: ModelRecord, environment: RepairEnvironment): Promise<string[]> {
-  const { files, signal } = environment;
-  const directory = directoryOf(record.id);
-  const notices: string[] = [];
-  let start = 0;
-  for (const { file, bytes: length, sha256 } of record.shards) {
-    if (signal?.aborted) throw new LapisError('aborted', 'The check of the stored model was cancelled.');
-    const stored = await files.read(directory, file);
-    if (stored?.length !== length || (await sha256Hex(stored)) !== sha256) {
-      const { bytes, from } = await fetchShard(record, { file, start, bytes: length, sha256 }, environment);
-      await files.write(directory, file, bytes);
-      notices.push(`A damaged part of ${record.name} (${file}) was found and repaired from ${from}.`);
-    }
-    start += length;
-  }
-  const manifest = await files.read(directory, MANIFEST_FILE);
-  if (!manifest || (await sha256Hex(manifest)) !== record.manifestSha256) {
-    if (record.origin.kind === 'package') {
-      const source = { ...environment, path: record.origin.path };
-      const bytes = await checkedPackageFile(source, MANIFEST_FILE, record.manifestSha256 ?? '');
-      await files.write(directory, MANIFEST_FILE, bytes);
-    } else await completeGguf(files, record, environment);
-    notices.push(`The damaged manifest of ${record.name} was found and made anew.`);
-  }
-  return notices;
+export interface VerifyOptions extends CheckOptions {
+  /** The source's own bytes, when the person has given the file again. */
+  source?: (start: number, bytes: number) => Promise<Uint8Array<ArrayBuffer>>;
 }
 
-interface DamagedShard {
+/** A shard, and where it begins in the source. */
+export interface PlacedShard {
   file: string;
-  /** In the source. */
   start: number;
   bytes: number;
   sha256: string;
 }
 
-async function fetchShard(
-  { origin, name }: ModelRecord,
-  shard: DamagedShard,
-  environment: RepairEnvironment,
-): Promise<{ bytes: Uint8Array<ArrayBuffer>; from: string }> {
+/** A repair is asked for while somebody waits for the model: two failures are the end of it. */
+const ATTEMPTS = 2;
+
+/** The shards whose stored bytes do not have their hash. */
+export async function* damagedShards(
+  { files }: Environment,
+  record: ModelRecord,
+  { signal, onProgress }: CheckOptions,
+): AsyncGenerator<PlacedShard> {
+  const hasher = new ShardHasher(files, directoryOf(record.id));
+  let start = 0;
+  for (const shard of record.shards) {
+    if (signal?.aborted) throw abortError(signal);
+    if ((await hasher.hex(shard.file, shard.bytes)) !== shard.sha256) yield { ...shard, start };
+    start += shard.bytes;
+    onProgress?.(start, record.bytes);
+  }
+}
+
+/**
+ * Brings a shard back from where the model came from, and says from where that was.
+ *
+ * @throws LapisError `corrupt` when only the person has the source, or it gives other bytes; `network`, `quota`
+ */
+export async function restoreShard(
+  env: Environment,
+  { id, name, origin, bytes: total }: ModelRecord,
+  shard: PlacedShard,
+  { signal, source }: VerifyOptions,
+): Promise<string> {
+  if (source) {
+    await env.files.write(directoryOf(id), shard.file, await source(shard.start, shard.bytes));
+    return 'its file';
+  }
   if (origin.kind === 'file' || origin.kind === 'folder') {
-    throw new LapisError(
-      'corrupt',
-      `The stored copy of ${name} is damaged (${shard.file}): choose its ${origin.kind} again in the settings.`,
-    );
+    throw new LapisError('corrupt', `choose its ${origin.kind} again in the settings.`);
   }
   if (origin.kind === 'package') {
-    const source = { ...environment, path: origin.path };
-    return { bytes: await checkedPackageFile(source, shard.file, shard.sha256), from: 'the extension' };
+    const bytes = await checkedPackageFile({ ...env, path: origin.path, signal }, shard.file, shard.sha256);
+    await env.files.write(directoryOf(id), shard.file, bytes);
+    return 'the extension';
   }
-  const from = new URL(origin.url).hostname;
+  const { hostname } = new URL(origin.url);
   const bytes = new Uint8Array(shard.bytes);
+  const range = { url: origin.url, offset: shard.start, end: shard.start + shard.bytes, total };
   let at = 0;
-  for await (const piece of download(origin.url, shard.start, shard.start + shard.bytes, environment)) {
+  for await (const piece of download(range, { ...env, signal, attempts: ATTEMPTS })) {
     bytes.set(piece, at);
     at += piece.length;
   }
   if ((await sha256Hex(bytes)) !== shard.sha256) {
-    throw new LapisError(
-      'corrupt',
-      `The stored copy of ${name} is damaged (${shard.file}), and ${from} sends other bytes: remove it and download it again.`,
-    );
+    throw new LapisError('corrupt', `${hostname} sends other bytes: remove ${name} and download it again.`);
   }
-  return { bytes, from };
+  await env.files.write(directoryOf(id), shard.file, bytes);
+  return hostname;
+}
+
+/**
+ * Hashes every file of a stored model and brings back what is damaged: shards from where it came from, what is derived from them by
+ * deriving it. Sentences for a person, and the record, which may have changed.
+ *
+ * @throws LapisError `aborted`
+ */
+export async function verifyModel(
+  env: Environment,
+  record: ModelRecord,
+  options: VerifyOptions = {},
+): Promise<VerifyResult & { record: ModelRecord }> {
+  const { name } = record;
+  const damaged: string[] = [];
+  const repaired: string[] = [];
+  const attempt = async (what: string, repair: () => Promise<string>) => {
+    try {
+      repaired.push(await repair());
+      damaged.push(`${what} was damaged.`);
+    } catch (error) {
+      if (options.signal?.aborted) throw abortError(options.signal);
+      damaged.push(`${what} is damaged: ${LapisError.from(error).message}`);
+    }
+  };
+  for await (const shard of damagedShards(env, record, options)) {
+    await attempt(`A part of ${name} (${shard.file})`, async () => {
+      const from = await restoreShard(env, record, shard, options);
+      return `A damaged part of ${name} (${shard.file}) was found and repaired from ${from}.`;
+    });
+  }
+  let current = record;
+  if (!(await derivedIsWhole(env, record))) {
+    await attempt(`The manifest of ${name}`, async () => {
+      if (damaged.length > repaired.length) throw new LapisError('corrupt', 'so are the parts that it is made from.');
+      current = await deriveAgain(env, record, options.signal);
+      return `The damaged manifest of ${name} was found and made anew.`;
+    });
+  }
+  return { damaged, repaired, record: current };
+}
+
+async function derivedIsWhole({ files }: Environment, record: ModelRecord): Promise<boolean> {
+  const directory = directoryOf(record.id);
+  const manifest = await files.read(directory, MANIFEST_FILE);
+  if (!manifest || (await sha256Hex(manifest)) !== record.manifestSha256) return false;
+  if (!record.norms) return true;
+  const norms = await files.read(directory, NORMS_FILE);
+  return norms !== undefined && (await sha256Hex(norms)) === record.norms.sha256;
+}
+
+async function deriveAgain(env: Environment, record: ModelRecord, signal?: AbortSignal): Promise<ModelRecord> {
+  const { id, origin, manifestSha256 = '' } = record;
+  if (origin.kind === 'package') {
+    const bytes = await checkedPackageFile({ ...env, path: origin.path, signal }, MANIFEST_FILE, manifestSha256);
+    await env.files.write(directoryOf(id), MANIFEST_FILE, bytes);
+    return record;
+  }
+  if (!isVerbatim(record)) throw new LapisError('corrupt', `choose its folder again in the settings.`);
+  return completeRecord(env, { ...record, ...(await derive(env, record, Promise.resolve(record.sha256), signal)) });
 }

@@ -1,0 +1,201 @@
+import type { ErrorPayload } from '../protocol/errors.ts';
+import { LapisError } from '../protocol/errors.ts';
+import type { UrlOrigin } from './catalogue.ts';
+import { completeRecord, derive } from './derive.ts';
+import { download } from './download.ts';
+import type { Environment } from './environment.ts';
+import { SourceChanged, WrongReply } from './http-range.ts';
+import type { Ingested } from './ingest.ts';
+import { ingest } from './ingest.ts';
+import { PartialSource } from './partial-source.ts';
+import { isUseless, purge } from './purge.ts';
+import type { ModelRecord } from './record.ts';
+import { directoryOf, JOURNAL_FILE, newJournal, PAUSED_FILE, readRecord } from './record.ts';
+import { damagedShards, restoreShard } from './repair.ts';
+import { sizeText } from './size-text.ts';
+import { outOfSpace, requireSpace } from './space.ts';
+import { urlFacts } from './url-facts.ts';
+
+/** What can be downloaded: an entry of the catalogue or a source that was looked up. */
+export interface DownloadableModel {
+  id: string;
+  name: string;
+  bytes: number;
+  license: { name: string; url: string };
+  origin: UrlOrigin;
+}
+
+export interface DownloadOptions {
+  /** Aborting keeps what was fetched; `discard` deletes it. */
+  signal?: AbortSignal;
+  onProgress?: (bytesDone: number, bytesTotal: number) => void;
+  onPhase?: (phase: 'downloading' | 'retrying' | 'preparing', detail?: RetryDetail) => void;
+  /** What happened, in a sentence: that the source changed and the download began anew, say. */
+  onNotice?: (sentence: string) => void;
+}
+
+export interface RetryDetail {
+  /** Of the next attempt, in milliseconds since 1970. */
+  retryAt: number;
+  error: ErrorPayload;
+}
+
+/** What is fetched again of a file without a pin, to see that it still is the file that was begun; at most a chunk. */
+const COMPARED_BYTES = 1024 * 1024;
+
+/** A source that changes more often during one download will not stand still. */
+const MOST_RESTARTS = 2;
+
+/**
+ * Downloads a model, or goes on with what an earlier attempt has stored of it.
+ *
+ * @throws LapisError `network`, `corrupt` when what came is not the pinned file, `not-gemma`, `unsupported`, `quota`, `aborted` or the
+ * signal's reason; what was fetched is kept but for what is known to be of no use
+ */
+export async function downloadModel(
+  env: Environment,
+  model: DownloadableModel,
+  options: DownloadOptions,
+): Promise<ModelRecord> {
+  const directory = directoryOf(model.id);
+  await env.files.removeFile(directory, PAUSED_FILE);
+  let wanted = model;
+  for (let restarts = 0; ; restarts++) {
+    try {
+      return await attempt(env, wanted, options);
+    } catch (error) {
+      if (!(error instanceof SourceChanged)) throw error;
+      if (wanted.origin.sha256 || restarts === MOST_RESTARTS) {
+        throw new LapisError('corrupt', `${error.message}: that is not ${wanted.name} as it was found.`, {
+          cause: error,
+        });
+      }
+      const freed = await purge(env.files, directory);
+      options.onNotice?.(
+        `${error.message}, so its download begins anew without the ${sizeText(freed)} fetched before.`,
+      );
+      const { bytes, lastModified } = await urlFacts(wanted.origin.url, { fetch: env.fetch, signal: options.signal });
+      wanted = { ...wanted, bytes, origin: { ...wanted.origin, lastModified } };
+    }
+  }
+}
+
+async function attempt(env: Environment, model: DownloadableModel, options: DownloadOptions): Promise<ModelRecord> {
+  const { origin } = model;
+  const partial = await openPartial(env, model, options);
+  let hashing: Ingested | undefined;
+  try {
+    await requireSpace(env.files, model.name, model.bytes - partial.position);
+    hashing = await ingest(partial, await restOf(env, model, partial, options), env, options);
+    options.onPhase?.('preparing');
+    // Deriving goes on beside the last of the hashing; nothing is served before both are done and well.
+    const pin = origin.sha256 ? Promise.resolve(origin.sha256) : hashing.hex;
+    const [sha256, derived] = await Promise.all([hashing.hex, derive(env, partial.journal, pin, options.signal)]);
+    await partial.close();
+    if (!origin.sha256 || sha256 === origin.sha256) {
+      return await completeRecord(env, { ...partial.journal, ...derived });
+    }
+  } catch (cause) {
+    await partial.close();
+    const error = LapisError.from(cause);
+    if (isUseless(error) && !(error instanceof SourceChanged || error instanceof WrongReply))
+      await purge(env.files, directoryOf(model.id));
+    if (error.code !== 'quota' || partial.position === 0) throw error;
+    throw await outOfSpace(env.files, { name: model.name, done: partial.position, total: model.bytes }, error);
+  } finally {
+    hashing?.close();
+    await partial.close();
+  }
+  // Not what was published. Perhaps the disk has lost what was right when it was written.
+  if (await restoredAny(env, model, partial.journal, options)) return attempt(env, model, options);
+  await purge(env.files, directoryOf(model.id));
+  throw new LapisError(
+    'corrupt',
+    `What was downloaded is not ${model.name} as published (its SHA-256 differs), so it was deleted.`,
+  );
+}
+
+/** What an earlier attempt has stored of this very file, or a beginning. */
+async function openPartial(
+  env: Environment,
+  model: DownloadableModel,
+  { signal, onNotice }: DownloadOptions,
+): Promise<PartialSource> {
+  const { id, name, origin, bytes } = model;
+  const directory = directoryOf(id);
+  const begin = async (why?: string) => {
+    const freed = await purge(env.files, directory);
+    if (why && freed > 0)
+      onNotice?.(`${why}, so its download begins anew without the ${sizeText(freed)} fetched before.`);
+    return PartialSource.open(env.files, newJournal(model, origin, bytes, env.recipe.schemaVersion), {
+      ...env,
+      signal,
+    });
+  };
+  const journal = await readRecord(env.files, directory, JOURNAL_FILE);
+  if (journal === undefined) return begin();
+  if (journal === 'damaged') return begin(`The record of what was fetched of ${name} is damaged`);
+  const before = journal.origin.kind === 'url' ? journal.origin : undefined;
+  if (journal.bytes !== bytes || before?.sha256 !== origin.sha256) return begin(`${name} is another file now`);
+  if (before?.url !== origin.url && !origin.sha256) return begin(`${name} comes from another address now`);
+  try {
+    return await PartialSource.open(env.files, { ...journal, origin }, { ...env, signal });
+  } catch (error) {
+    if (!isUseless(LapisError.from(error))) throw error;
+    return begin(`What was fetched of ${name} cannot be gone on with`);
+  }
+}
+
+/** The bytes that are not stored yet. */
+async function restOf(
+  env: Environment,
+  { name, bytes, origin }: DownloadableModel,
+  partial: PartialSource,
+  { signal, onPhase }: DownloadOptions,
+): Promise<AsyncIterable<Uint8Array>> {
+  const { position } = partial;
+  onPhase?.('downloading');
+  if (position === bytes) return nothing();
+  const { url, sha256, lastModified } = origin;
+  const compared = sha256 ? 0 : Math.min(position, COMPARED_BYTES, env.chunkBytes);
+  const stream = download(
+    { url, offset: position - compared, end: bytes, total: bytes, ...(!sha256 && { unpinned: { lastModified } }) },
+    { ...env, signal, onRetry: (detail) => onPhase?.('retrying', detail), onFlow: () => onPhase?.('downloading') },
+  );
+  if (compared === 0) return stream;
+  const stored = new Uint8Array(compared);
+  for (let at = 0; at < compared; ) at += await partial.read(stored.subarray(at), position - compared + at);
+  return continuing(stream, stored, name);
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}
+
+/** The stream without its beginning, which has to be `stored`. @throws SourceChanged when it is not */
+async function* continuing(
+  stream: AsyncIterable<Uint8Array>,
+  stored: Uint8Array,
+  name: string,
+): AsyncGenerator<Uint8Array> {
+  let at = 0;
+  for await (const piece of stream) {
+    const known = piece.subarray(0, stored.length - at);
+    if (known.some((byte, i) => byte !== stored[at + i])) throw new SourceChanged(`The source of ${name} has changed`);
+    at += known.length;
+    if (known.length < piece.length) yield piece.subarray(known.length);
+  }
+}
+
+/** Brings shards back that no longer have the hash they were written with; false when all have it. */
+async function restoredAny(
+  env: Environment,
+  model: DownloadableModel,
+  journal: ModelRecord,
+  { signal }: DownloadOptions,
+): Promise<boolean> {
+  let restored = false;
+  for await (const shard of damagedShards(env, journal, { signal })) {
+    await restoreShard(env, { ...journal, origin: model.origin }, shard, { signal });
+    restored = true;
+  }
+  return restored;
+}

@@ -1,0 +1,201 @@
+import * as v from 'valibot';
+import { convertModel } from '../model/convert.ts';
+import { openHuggingFace } from '../model/huggingface.ts';
+import { MANIFEST_FILE, SHARD_BYTES } from '../model/manifest.ts';
+import { openShards, readManifest, sha256Hex } from '../model/shards.ts';
+import { LapisError } from '../protocol/errors.ts';
+import { GEMMA_TERMS } from './catalogue.ts';
+import { completeRecord, summaryOf } from './derive.ts';
+import type { Environment } from './environment.ts';
+import { fileIn, sourceIn } from './folder-handle.ts';
+import { abortError } from './http-range.ts';
+import { storeGguf } from './import-file.ts';
+import type { IngestOptions } from './ingest.ts';
+import { cleanName } from './names.ts';
+import { purge } from './purge.ts';
+import type { ModelRecord } from './record.ts';
+import { directoryOf, newJournal } from './record.ts';
+import { requireSpace } from './space.ts';
+import { storedFolder } from './stored-folder.ts';
+
+/** What weights of a Hugging Face folder become. */
+const QUANTIZATION = 'q4_k_m';
+
+/** Gemma's manifest has 13 MB, nearly all of it the vocabulary. */
+const MANIFEST_BYTES = 256 * 1024 * 1024;
+
+/** As much of a manifest as holds under every schema version. */
+const anyManifest = v.object({
+  modelId: v.string(),
+  source: v.object({ kind: v.string() }),
+  shards: v.pipe(
+    v.array(
+      v.object({
+        file: v.pipe(v.string(), v.regex(/^shard-\d{5}\.bin$/)),
+        bytes: v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(SHARD_BYTES)),
+        sha256: v.string(),
+      }),
+    ),
+    v.minLength(1),
+  ),
+});
+
+type AnyManifest = v.InferOutput<typeof anyManifest>;
+
+/**
+ * Stores the model of a shard folder, whose hashes are checked as it is copied, or of a Hugging Face folder, which is quantized as
+ * `convert` does. What a failure leaves is deleted.
+ *
+ * @throws LapisError `bad-request` for neither, `corrupt`, `stale`, `not-gemma`, `unsupported`, `quota`, `aborted`
+ */
+export async function importFolder(
+  env: Environment,
+  directory: FileSystemDirectoryHandle,
+  options: IngestOptions,
+): Promise<ModelRecord> {
+  const manifest = await manifestIn(directory);
+  if (manifest?.source.kind === 'gguf') return importGgufShards(env, directory, manifest, options);
+  if (manifest) return importShards(env, directory, manifest, options);
+  if (await fileIn(directory, 'config.json')) return convertFolder(env, directory, options);
+  throw new LapisError(
+    'bad-request',
+    `The folder ${cleanName(directory.name)} holds no model: it has neither ${MANIFEST_FILE} (shards) nor config.json (Hugging Face).`,
+  );
+}
+
+/** What the folder's model is stored as. @throws LapisError `corrupt` */
+export async function folderModel(
+  directory: FileSystemDirectoryHandle,
+): Promise<Pick<ModelRecord, 'id' | 'name' | 'license'>> {
+  return modelOf((await manifestIn(directory))?.modelId ?? directory.name);
+}
+
+async function manifestIn(directory: FileSystemDirectoryHandle): Promise<AnyManifest | undefined> {
+  const file = await fileIn(directory, MANIFEST_FILE);
+  if (!file) return undefined;
+  try {
+    if (file.size <= MANIFEST_BYTES) return v.parse(anyManifest, JSON.parse(await file.text()));
+  } catch (error) {
+    throw new LapisError('corrupt', `The folder's ${MANIFEST_FILE} is damaged.`, { cause: error });
+  }
+  throw new LapisError('corrupt', `The folder's ${MANIFEST_FILE} has ${file.size} bytes, which no manifest has.`);
+}
+
+function modelOf(name: string): Pick<ModelRecord, 'id' | 'name' | 'license'> {
+  const clean = cleanName(name.replace(/^file:/, ''));
+  return { id: `folder:${clean}`, name: clean.replace(/\.gguf$/i, ''), license: GEMMA_TERMS };
+}
+
+/** Shards that are a GGUF's bytes: whatever version made the folder, all else is derived from them here. */
+async function importGgufShards(
+  env: Environment,
+  directory: FileSystemDirectoryHandle,
+  { modelId, shards }: AnyManifest,
+  options: IngestOptions,
+): Promise<ModelRecord> {
+  const model = modelOf(modelId);
+  const total = shards.reduce((sum, { bytes }) => sum + bytes, 0);
+  for (const shard of shards) await checkedShard(directory, shard, options.signal);
+  await purge(env.files, directoryOf(model.id));
+  const origin = { kind: 'folder' as const, name: cleanName(directory.name), verbatim: true };
+  async function* stream(): AsyncGenerator<Uint8Array> {
+    for (const { file } of shards) {
+      const blob = await fileIn(directory, file);
+      for (let at = 0; blob && at < blob.size; at += env.chunkBytes) {
+        yield new Uint8Array(await blob.slice(at, at + env.chunkBytes).arrayBuffer());
+      }
+    }
+  }
+  return storeGguf(env, model, origin, total, stream(), options);
+}
+
+/** Shards that `convert` has quantized. @throws LapisError `stale` when that was under another version */
+async function importShards(
+  env: Environment,
+  directory: FileSystemDirectoryHandle,
+  { modelId, shards }: AnyManifest,
+  options: IngestOptions,
+): Promise<ModelRecord> {
+  const manifestFile = await fileIn(directory, MANIFEST_FILE);
+  const manifest = new Uint8Array((await manifestFile?.arrayBuffer()) ?? new ArrayBuffer(0));
+  const total = shards.reduce((sum, { bytes }) => sum + bytes, 0);
+  return storeConverted(env, directory, modelId, total + manifest.length, options, async (folder) => {
+    let done = 0;
+    await folder.write(MANIFEST_FILE, manifest);
+    await readManifest(folder);
+    for (const shard of shards) {
+      await folder.write(shard.file, await checkedShard(directory, shard, options.signal));
+      done += shard.bytes;
+      options.onProgress?.(done, total);
+    }
+  });
+}
+
+async function convertFolder(
+  env: Environment,
+  directory: FileSystemDirectoryHandle,
+  { signal, onProgress }: IngestOptions,
+): Promise<ModelRecord> {
+  const files = { open: (name: string) => sourceIn(directory, name) };
+  const { id } = modelOf(directory.name);
+  const source = await openHuggingFace(files, { id, signal });
+  const bytes = source.tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
+  return storeConverted(env, directory, directory.name, Math.ceil(bytes / 2), { signal }, async (folder) => {
+    await convertModel(folder, source, {
+      modelId: id,
+      quantization: QUANTIZATION,
+      shardBytes: env.shardBytes,
+      signal,
+      onProgress: (progress) => onProgress?.(progress.bytesDone, progress.bytesTotal),
+    });
+  });
+}
+
+/** Stores a folder that `write` writes as a whole, manifest and all. */
+async function storeConverted(
+  env: Environment,
+  directory: FileSystemDirectoryHandle,
+  name: string,
+  space: number,
+  { signal }: IngestOptions,
+  write: (folder: ReturnType<typeof storedFolder>) => Promise<void>,
+): Promise<ModelRecord> {
+  const model = modelOf(name);
+  const target = directoryOf(model.id);
+  await purge(env.files, target);
+  await requireSpace(env.files, model.name, space);
+  const folder = storedFolder(env.files, target);
+  try {
+    await write(folder);
+    const manifest = await readManifest(folder, signal);
+    const stored = await folder.read(MANIFEST_FILE);
+    const bytes = manifest.shards.reduce((sum, shard) => sum + shard.bytes, 0);
+    const origin = { kind: 'folder' as const, name: cleanName(directory.name), verbatim: false };
+    return await completeRecord(env, {
+      ...newJournal(model, origin, bytes, env.recipe.schemaVersion),
+      shards: manifest.shards,
+      manifestSha256: await sha256Hex(await stored.read(0, stored.size)),
+      summary: summaryOf(await openShards(folder, signal)),
+    });
+  } catch (error) {
+    await purge(env.files, target);
+    throw error;
+  }
+}
+
+async function checkedShard(
+  directory: FileSystemDirectoryHandle,
+  { file, bytes, sha256 }: AnyManifest['shards'][number],
+  signal?: AbortSignal,
+): Promise<Uint8Array<ArrayBuffer>> {
+  if (signal?.aborted) throw abortError(signal);
+  const found = await fileIn(directory, file);
+  const content = found?.size === bytes ? new Uint8Array(await found.arrayBuffer()) : undefined;
+  if (!content || (await sha256Hex(content)) !== sha256) {
+    throw new LapisError(
+      'corrupt',
+      `The folder is damaged: ${file} ${found ? 'does not have its SHA-256' : 'is missing'}.`,
+    );
+  }
+  return content;
+}

@@ -1,0 +1,34 @@
+import { sha256Hex } from '../model/shards.ts';
+import type { FileStore } from './file-store.ts';
+
+/** Read at once, so that others in this thread have their turn. */
+const STEP_BYTES = 4 * 1024 * 1024;
+
+/** SHA-256 of stored files, one after another, in one buffer of a shard's size: `crypto.subtle` hashes whole buffers only. */
+export class ShardHasher {
+  readonly #files: FileStore;
+  readonly #directory: string;
+  #buffer = new Uint8Array(0);
+
+  constructor(files: FileStore, directory: string) {
+    this.#files = files;
+    this.#directory = directory;
+  }
+
+  /** Lower-case hexadecimal; undefined when the file is absent or has another length. */
+  async hex(name: string, bytes: number): Promise<string | undefined> {
+    const stored = (await this.#files.files(this.#directory)).find((file) => file.name === name);
+    if (stored?.bytes !== bytes) return undefined;
+    if (this.#buffer.length < bytes) this.#buffer = new Uint8Array(bytes);
+    const file = await this.#files.open(this.#directory, name, 'read');
+    try {
+      for (let at = 0; at < bytes; at += STEP_BYTES) {
+        file.read(this.#buffer.subarray(at, Math.min(at + STEP_BYTES, bytes)), at);
+        await new Promise((resolve) => setTimeout(resolve));
+      }
+    } finally {
+      file.close();
+    }
+    return sha256Hex(this.#buffer.subarray(0, bytes));
+  }
+}
