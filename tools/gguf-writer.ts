@@ -12,6 +12,7 @@ export type GgufMetadataValue =
   | { type: 'bool'; value: boolean }
   | { type: 'string'; value: string }
   | { type: 'strings'; value: readonly string[] }
+  | { type: 'bools'; value: readonly boolean[] }
   | { type: 'f32s' | 'i32s'; value: readonly number[] };
 
 export type GgufMetadata = [key: string, value: GgufMetadataValue][];
@@ -86,6 +87,14 @@ class Writer {
         this.#arrayOf(TYPE_IDS.string, item.value.length);
         for (const text of item.value) this.string(text);
         return;
+      case 'bools': {
+        this.#arrayOf(TYPE_IDS.bool, item.value.length);
+        const at = this.#grow(item.value.length);
+        item.value.forEach((value, i) => {
+          this.#bytes[at + i] = value ? 1 : 0;
+        });
+        return;
+      }
       case 'f32s':
         this.#arrayOf(TYPE_IDS.f32, item.value.length);
         for (const number of item.value) this.f32(number);

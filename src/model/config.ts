@@ -25,3 +25,10 @@ export interface Gemma3Config {
 export function isGlobalLayer(config: Gemma3Config, layer: number): boolean {
   return (layer + 1) % config.slidingWindowPattern === 0;
 }
+
+/** The n of "every nth layer is global" that a list of a model's layers amounts to; undefined where there is no such n. */
+export function globalPattern(isGlobal: readonly boolean[]): number | undefined {
+  const first = isGlobal.indexOf(true);
+  const pattern = first < 0 ? isGlobal.length + 1 : first + 1;
+  return isGlobal.every((global, i) => global === ((i + 1) % pattern === 0)) ? pattern : undefined;
+}

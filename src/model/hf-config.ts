@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { LapisError } from '../protocol/errors.ts';
 import { printable } from '../protocol/printable.ts';
-import type { Gemma3Config } from './config.ts';
+import { type Gemma3Config, globalPattern } from './config.ts';
 import { checkConfig } from './gemma3-tensors.ts';
 import { describeIssue } from './untrusted-json.ts';
 
@@ -70,14 +70,12 @@ function parse<T extends v.GenericSchema>(schema: T, value: unknown): v.InferOut
   throw new LapisError('corrupt', `config.json: ${describeIssue(result.issues)}.`);
 }
 
-/** The n of "every nth layer is global" that a list of layer types amounts to. */
 function patternOf(layerTypes: string[], layerCount: number): number {
-  const first = layerTypes.indexOf('full_attention');
-  const pattern = first < 0 ? layerCount + 1 : first + 1;
-  const regular = layerTypes.every(
-    (type, i) => type === ((i + 1) % pattern === 0 ? 'full_attention' : 'sliding_attention'),
-  );
-  if (!regular || layerTypes.length !== layerCount) unsupported('layer_types that do not repeat every so many layers');
+  const known = layerTypes.every((type) => type === 'full_attention' || type === 'sliding_attention');
+  const pattern = globalPattern(layerTypes.map((type) => type === 'full_attention'));
+  if (!known || pattern === undefined || layerTypes.length !== layerCount) {
+    unsupported('layer_types that do not repeat every so many layers');
+  }
   return pattern;
 }
 

@@ -25,6 +25,39 @@ export function byteOfPiece(piece: string, id: number): number {
 
 const PIECE_TYPES: readonly number[] = [0, ...Object.values(PIECE_TYPE)]; // GGUF files may hold 0, "undefined"
 
+/**
+ * Ids of Gemma 3's pieces that are not normal, [first, last], the same in every size but for <pad>, <eos>, <bos> and <unk>
+ * (tokenizer.model and added_tokens of the published checkpoints; tests/tokenizer/expected.jsonl).
+ */
+const GEMMA_PIECES: [type: number, first: number, last: number][] = [
+  [PIECE_TYPE.control, 4, 4],
+  [PIECE_TYPE.userDefined, 5, 5],
+  [PIECE_TYPE.control, 6, 106],
+  [PIECE_TYPE.userDefined, 107, 237],
+  [PIECE_TYPE.byte, 238, 493],
+  [PIECE_TYPE.userDefined, 255_968, 255_998],
+  [PIECE_TYPE.control, 255_999, 262_143],
+];
+const GEMMA_TURNS: [id: number, piece: string][] = [
+  [105, '<start_of_turn>'],
+  [106, '<end_of_turn>'],
+];
+
+/**
+ * The types of a vocabulary's pieces, mended where it is Gemma 3's with turns that pass for normal text, as in the GGUF files of
+ * Google's own quantization-aware training: without control pieces there is no chat.
+ */
+export function gemmaPieceTypes(tokens: readonly string[], types: readonly number[]): number[] {
+  const mended = [...types];
+  if (!GEMMA_TURNS.every(([id, piece]) => tokens[id] === piece && types[id] === PIECE_TYPE.normal)) return mended;
+  for (const [type, first, last] of GEMMA_PIECES) {
+    for (let id = first; id <= last && id < mended.length; id++) {
+      if (mended[id] === PIECE_TYPE.normal) mended[id] = type;
+    }
+  }
+  return mended;
+}
+
 /** Throws `corrupt` for a vocabulary of `vocabularySize` pieces that no tokenizer can be made of, or that exceeds TOKENIZER_LIMITS. */
 export function checkTokenizer(data: TokenizerData, vocabularySize: number): void {
   const corrupt = (what: string): LapisError => new LapisError('corrupt', `The vocabulary's ${what}.`);
