@@ -84,6 +84,22 @@ test('cancelling the stream ends the measurement', async () => {
   expect(state.ended).toBe(true);
 });
 
+test('the next one may be asked for while a cancelled one has yet to end', async () => {
+  const { benchmark, state } = fixture();
+  const before = state.progress;
+  const stream = benchmark.run();
+  await begun(state, before);
+  const cancelled = stream.cancel();
+  const first = state.progress;
+  const events = all(benchmark.run());
+  expect(benchmark.running).toBe(true);
+  await cancelled;
+  await begun(state, first);
+  state.finish();
+  expect(await events).toEqual([{ type: 'result', result: RESULT }]);
+  expect(benchmark.running).toBe(false);
+});
+
 test('an answer that is asked for comes first, and the reader learns why', async () => {
   const { benchmark, state } = fixture();
   const before = state.progress;

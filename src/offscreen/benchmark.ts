@@ -35,7 +35,9 @@ export class Benchmark {
     if (this.#options.generating()) {
       throw new LapisError('busy', 'An answer is being written, and measuring would slow it down: wait, or stop it.');
     }
-    if (this.#running) throw new LapisError('busy', 'A measurement is under way already.');
+    // One that was cancelled may take a moment to end.
+    const before = this.#running;
+    if (before && !before.stop.signal.aborted) throw new LapisError('busy', 'A measurement is under way already.');
     const stop = new AbortController();
     let cancelled = false;
     return new ReadableStream({
@@ -46,10 +48,15 @@ export class Benchmark {
           controller.enqueue(event);
           if (event.type !== 'progress') controller.close();
         };
-        const done = this.#measure(stop.signal, tell).finally(() => {
-          this.#running = undefined;
-        });
-        this.#running = { stop, done };
+        const running = {
+          stop,
+          done: (before?.done ?? Promise.resolve())
+            .then(() => this.#measure(stop.signal, tell))
+            .then(() => {
+              if (this.#running === running) this.#running = undefined;
+            }),
+        };
+        this.#running = running;
       },
       cancel() {
         cancelled = true;
