@@ -131,8 +131,8 @@ export const strings = {
     whole: 'Every byte is as it was stored.',
     repaired: (count: number) =>
       count === 1 ? 'One part was damaged and is repaired:' : 'Damaged parts were repaired:',
-    damaged: (count: number) => (count === 1 ? 'One part is damaged:' : `${count} parts are damaged:`),
-    damagedAdvice: 'Delete it and get it again; it is not used as long as it is damaged.',
+    damaged: (still: number, found: number) => `${still} of ${found} damaged parts could not be repaired:`,
+    damagedAdvice: 'It gives no answers until they are. Delete it and get it again.',
   },
 
   details: {

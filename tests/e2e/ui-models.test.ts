@@ -118,17 +118,19 @@ describe.skipIf(!executablePath)('the models in the settings', () => {
     ['every byte is right', { damaged: [], repaired: [] }, ['Every byte is as it was stored.']],
     [
       'a part was repaired',
-      { damaged: ['shard-00003.bin was damaged.'], repaired: ['shard-00003.bin was damaged.'] },
-      ['One part was damaged and is repaired:', 'shard-00003.bin was damaged.'],
+      { damaged: ['shard-3 was damaged.'], repaired: ['shard-3 was repaired from huggingface.co.'] },
+      ['One part was damaged and is repaired:', 'shard-3 was repaired from huggingface.co.'],
     ],
     [
       'some cannot be repaired',
-      { damaged: ['a.bin is damaged.', 'b.bin is damaged.', 'c.bin is damaged.'], repaired: ['a.bin is damaged.'] },
+      {
+        damaged: ['a was damaged.', 'b is damaged: it is gone.', 'c is damaged: it is gone.'],
+        repaired: ['a is back.'],
+      },
       [
-        'One part was damaged and is repaired:',
-        '2 parts are damaged:',
-        'b.bin is damaged.',
-        'Delete it and get it again',
+        '2 of 3 damaged parts could not be repaired:',
+        'b is damaged: it is gone.',
+        'It gives no answers until they are.',
       ],
     ],
   ])('are verified, with a result in words: %s', async (_, verified, sentences) => {

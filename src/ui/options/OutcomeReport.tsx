@@ -23,20 +23,18 @@ function Good({ children }: { children: string }) {
 }
 
 function Damage({ result: { damaged, repaired } }: { result: VerifyResult }) {
-  const still = damaged.filter((sentence) => !repaired.includes(sentence));
+  const still = damaged.length - repaired.length;
+  if (still <= 0) {
+    return (
+      <div class="callout warn">
+        <Sentences title={words.repaired(repaired.length)} sentences={repaired} />
+      </div>
+    );
+  }
   return (
-    <>
-      {repaired.length > 0 && (
-        <div class="callout warn">
-          <Sentences title={words.repaired(repaired.length)} sentences={repaired} />
-        </div>
-      )}
-      {still.length > 0 && (
-        <div class="callout error">
-          <Sentences title={words.damaged(still.length)} sentences={still} advice={words.damagedAdvice} />
-        </div>
-      )}
-    </>
+    <div class="callout error">
+      <Sentences title={words.damaged(still, damaged.length)} sentences={damaged} advice={words.damagedAdvice} />
+    </div>
   );
 }
 
