@@ -1,7 +1,8 @@
 import { type Gemma3Config, isGlobalLayer } from '../model/config.ts';
 import { COPY_DST, COPY_SRC, type GpuDevice, STORAGE, UNIFORM } from './device.ts';
-import { attentionSplits } from './kernels/attention/splits.ts';
+import { attentionSplits, decodeSplits } from './kernels/attention/splits.ts';
 import { RESULT_WORDS } from './kernels/sample/options.ts';
+import { matmulSplits } from './linear.ts';
 
 /** The most rows that are generated together. */
 export const MAX_GENERATED_ROWS = 8;
@@ -27,9 +28,11 @@ export interface BatchBuffers {
 export interface ModelBuffers {
   /** The residual stream, [rows][hidden]. */
   residual: GPUBuffer;
+  /** The residual stream after a branch was added to it, where kernels still read the other: the two take turns. */
+  otherResidual: GPUBuffer;
   /** The residual stream after the next norm, [rows][hidden]. */
   normed: GPUBuffer;
-  /** What a branch gives before its post-norm, [rows][hidden]. */
+  /** What a branch gives before its post-norm, [splits of its sum][rows][hidden]. */
   branch: GPUBuffer;
   /** [rows][(heads + 2·kvHeads)·headDim] */
   qkv: GPUBuffer;
@@ -77,16 +80,22 @@ export function createModelBuffers(device: GpuDevice, config: Gemma3Config, shap
     rows: storage(`${label} rows`, rowCount * ROW_WORDS),
   });
   const layers = Array.from({ length: layerCount }, (_, layer) => layer);
-  const splits = Math.max(...layers.map((layer) => attentionSplits(config, layer, contextTokens)));
+  const splits = Math.max(
+    ...layers.map((layer) => (device.features.naive ? attentionSplits : decodeSplits)(config, layer, contextTokens)),
+  );
+  const branchSplits = device.features.naive
+    ? 1
+    : Math.max(matmulSplits(feedForwardSize), matmulSplits(headCount * headDim));
   const angles = (label: string, theta: number, scale: number) =>
     device.createBufferWith(label, ropeAngles(headDim, contextTokens, theta, scale));
   return {
     residual: storage('residual', rows * hiddenSize),
+    otherResidual: storage('other residual', rows * hiddenSize),
     normed: storage('normed', rows * hiddenSize),
-    branch: storage('branch', rows * hiddenSize),
+    branch: storage('branch', rows * hiddenSize * branchSplits),
     qkv: storage('qkv', rows * (headCount + 2 * kvHeadCount) * headDim),
     attention: storage('attention', rows * headCount * headDim),
-    partials: storage('attention partials', MAX_GENERATED_ROWS * headCount * splits * (headDim + 2)),
+    partials: storage('attention partials', MAX_GENERATED_ROWS * headCount * splits * (headDim + 4)),
     gated: storage('gated', rows * feedForwardSize),
     gateUp: storage('gate and up', shape.needsGateUp ? rows * 2 * feedForwardSize : 0),
     logits: storage('logits', MAX_GENERATED_ROWS * vocabularySize),

@@ -1,6 +1,6 @@
 import type { Gemma3Config } from '../model/config.ts';
 import type { ModelSource, WeightProgress } from '../model/source.ts';
-import { TENSOR_TYPES, type TensorInfo } from '../model/tensor.ts';
+import type { TensorInfo } from '../model/tensor.ts';
 import { LapisError } from '../protocol/errors.ts';
 import { COPY_DST, type GpuDevice, STORAGE } from './device.ts';
 import { createWeightMatrix, type WeightMatrix, WeightUploader } from './kernels/weights/weights.ts';
@@ -12,12 +12,14 @@ export interface LayerWeights {
   /** [2 · feedForward, hidden], gate above up, when both have one type; else the two. */
   gateUp: WeightMatrix[];
   down: WeightMatrix;
-  inputNorm: GPUBuffer;
-  qNorm: GPUBuffer;
-  kNorm: GPUBuffer;
-  postAttentionNorm: GPUBuffer;
-  preFeedForwardNorm: GPUBuffer;
-  postFeedForwardNorm: GPUBuffer;
+  /** The layer's norms, each a range of one buffer. q's stands before k's. */
+  qNorm: GPUBufferBinding;
+  kNorm: GPUBufferBinding;
+  /** In the order in which the residual stream meets them; `outputNorm` follows those of the last layer. */
+  inputNorm: GPUBufferBinding;
+  postAttentionNorm: GPUBufferBinding;
+  preFeedForwardNorm: GPUBufferBinding;
+  postFeedForwardNorm: GPUBufferBinding;
 }
 
 export interface Gemma3Weights {
@@ -25,11 +27,40 @@ export interface Gemma3Weights {
   /** The embedding again when tied. */
   head: WeightMatrix;
   layers: LayerWeights[];
-  outputNorm: GPUBuffer;
+  outputNorm: GPUBufferBinding;
+}
+
+/** Where a range of a buffer may begin, bytes: WebGPU's default `minStorageBufferOffsetAlignment`. */
+const RANGE_ALIGNMENT = 256;
+
+/** Bytes from one norm of `size` elements to the next in their buffer. */
+export function normStride(size: number): number {
+  return Math.ceil((size * 4) / RANGE_ALIGNMENT) * RANGE_ALIGNMENT;
+}
+
+/** A norm and the one behind it, in one binding. */
+export function normPair(norm: GPUBufferBinding): GPUBufferBinding {
+  return { ...norm, size: normStride(norm.size! / 4) + norm.size! };
 }
 
 /** Where a tensor goes: some rows of a matrix, or a vector. */
-type Destination = { matrix: WeightMatrix; row: number } | { vector: GPUBuffer };
+type Destination = { matrix: WeightMatrix; row: number } | { vector: GPUBufferBinding };
+
+/** A buffer of norms of one size, handed out in order. */
+class NormBuffer {
+  readonly buffer: GPUBuffer;
+  readonly #size: number;
+  #count = 0;
+
+  constructor(device: GpuDevice, label: string, size: number, count: number) {
+    this.buffer = device.createBuffer(label, normStride(size) * count, STORAGE | COPY_DST);
+    this.#size = size;
+  }
+
+  next(): GPUBufferBinding {
+    return { buffer: this.buffer, offset: normStride(this.#size) * this.#count++, size: this.#size * 4 };
+  }
+}
 
 /** Allocates what `source` needs and says where each tensor goes. Throws `corrupt` for a missing or misshapen tensor. */
 export class Gemma3WeightMap {
@@ -38,20 +69,25 @@ export class Gemma3WeightMap {
   readonly #tensors: Map<string, TensorInfo>;
   readonly #destinations = new Map<string, Destination>();
   readonly #buffers: GPUBuffer[] = [];
+  readonly #norms: NormBuffer;
+  readonly #headNorms: NormBuffer;
 
   constructor(device: GpuDevice, source: ModelSource) {
     this.#device = device;
     this.#tensors = new Map(source.tensors.map((tensor) => [tensor.name, tensor]));
     const { config } = source;
-    const { vocabularySize, hiddenSize } = config;
+    const { vocabularySize, hiddenSize, headDim, layerCount } = config;
+    this.#norms = new NormBuffer(device, 'norms', hiddenSize, 4 * layerCount + 1);
+    this.#headNorms = new NormBuffer(device, 'head norms', headDim, 2 * layerCount);
+    this.#buffers.push(this.#norms.buffer, this.#headNorms.buffer);
     const embedding = this.#matrix(['token_embd.weight'], [vocabularySize], hiddenSize);
     this.weights = {
       embedding,
       head: this.#tensors.has('output.weight')
         ? this.#matrix(['output.weight'], [vocabularySize], hiddenSize)
         : embedding,
-      layers: Array.from({ length: config.layerCount }, (_, layer) => this.#layer(config, `blk.${layer}.`)),
-      outputNorm: this.#vector('output_norm.weight', hiddenSize),
+      layers: Array.from({ length: layerCount }, (_, layer) => this.#layer(config, `blk.${layer}.`)),
+      outputNorm: this.#norm('output_norm.weight', hiddenSize, this.#norms),
     };
   }
 
@@ -66,8 +102,10 @@ export class Gemma3WeightMap {
       for await (const { tensor, offset, bytes } of source.weights(options)) {
         const destination = this.#destinations.get(tensor.name);
         if (!destination) continue;
-        if ('vector' in destination) this.#device.device.queue.writeBuffer(destination.vector, offset, bytes);
-        else await uploader.upload(destination.matrix, destination.row, offset, bytes);
+        if ('vector' in destination) {
+          const { buffer, offset: start = 0 } = destination.vector;
+          this.#device.device.queue.writeBuffer(buffer, start + offset, bytes);
+        } else await uploader.upload(destination.matrix, destination.row, offset, bytes);
       }
       await this.#device.device.queue.onSubmittedWorkDone();
     } finally {
@@ -93,12 +131,12 @@ export class Gemma3WeightMap {
       attentionOutput: this.#matrix([name('attn_output')], [hiddenSize], headCount * headDim),
       gateUp: this.#stack(gateUp, gateUpRows, hiddenSize).map((run) => run.matrix),
       down: this.#matrix([name('ffn_down')], [hiddenSize], feedForwardSize),
-      inputNorm: this.#vector(name('attn_norm'), hiddenSize),
-      qNorm: this.#vector(name('attn_q_norm'), headDim),
-      kNorm: this.#vector(name('attn_k_norm'), headDim),
-      postAttentionNorm: this.#vector(name('post_attention_norm'), hiddenSize),
-      preFeedForwardNorm: this.#vector(name('ffn_norm'), hiddenSize),
-      postFeedForwardNorm: this.#vector(name('post_ffw_norm'), hiddenSize),
+      inputNorm: this.#norm(name('attn_norm'), hiddenSize, this.#norms),
+      qNorm: this.#norm(name('attn_q_norm'), headDim, this.#headNorms),
+      kNorm: this.#norm(name('attn_k_norm'), headDim, this.#headNorms),
+      postAttentionNorm: this.#norm(name('post_attention_norm'), hiddenSize, this.#norms),
+      preFeedForwardNorm: this.#norm(name('ffn_norm'), hiddenSize, this.#norms),
+      postFeedForwardNorm: this.#norm(name('post_ffw_norm'), hiddenSize, this.#norms),
     };
   }
 
@@ -131,13 +169,12 @@ export class Gemma3WeightMap {
     return matrix;
   }
 
-  #vector(name: string, size: number): GPUBuffer {
+  #norm(name: string, size: number, norms: NormBuffer): GPUBufferBinding {
     this.#expectShape(name, [size]);
     const { type } = this.#tensor(name);
     if (type !== 'F32') throw new LapisError('unsupported', `The norm ${name} is of type ${type}; F32 was expected.`);
-    const vector = this.#device.createBuffer(name, size * TENSOR_TYPES.F32.blockBytes, STORAGE | COPY_DST);
+    const vector = norms.next();
     this.#destinations.set(name, { vector });
-    this.#buffers.push(vector);
     return vector;
   }
 

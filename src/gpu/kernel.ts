@@ -7,7 +7,7 @@ export type Bindings = (GPUBuffer | GPUBufferBinding)[];
 export interface Dispatch {
   label: string;
   pipeline: GPUComputePipeline;
-  bindGroups: GPUBindGroup[];
+  bindGroup: GPUBindGroup;
   workgroups: [x: number, y: number, z: number];
 }
 
@@ -24,44 +24,41 @@ export interface KernelSource {
   subgroups?: boolean;
 }
 
-/** A compiled kernel: `bind` gives a dispatch. Bind group layouts are explicit, since `layout: 'auto'` drops unused bindings. */
+/**
+ * A compiled kernel: `bind` gives a dispatch. The bind group layout is explicit, since `layout: 'auto'` drops unused bindings. WGSL texts
+ * number their bindings by groups, so that they can be combined; a kernel has one bind group, since each costs the CPU time to set.
+ */
 export class Kernel {
   readonly label: string;
   readonly #device: GpuDevice;
   readonly #pipeline: GPUComputePipeline;
-  readonly #layouts: GPUBindGroupLayout[];
+  readonly #layout: GPUBindGroupLayout;
 
-  private constructor(device: GpuDevice, label: string, pipeline: GPUComputePipeline, layouts: GPUBindGroupLayout[]) {
+  private constructor(device: GpuDevice, label: string, pipeline: GPUComputePipeline, layout: GPUBindGroupLayout) {
     this.#device = device;
     this.label = label;
     this.#pipeline = pipeline;
-    this.#layouts = layouts;
+    this.#layout = layout;
   }
 
   static async compile(device: GpuDevice, source: KernelSource): Promise<Kernel> {
-    const code = kernelText(source);
-    const layouts = bindGroupLayouts(device.device, code);
-    const layout = device.device.createPipelineLayout({ bindGroupLayouts: layouts });
-    const pipeline = await device.pipeline(source.label, code, layout);
-    return new Kernel(device, source.label, pipeline, layouts);
+    const { code, entries } = joinGroups(kernelText(source));
+    const layout = device.device.createBindGroupLayout({ entries });
+    const pipelineLayout = device.device.createPipelineLayout({ bindGroupLayouts: [layout] });
+    const pipeline = await device.pipeline(source.label, code, pipelineLayout);
+    return new Kernel(device, source.label, pipeline, layout);
   }
 
-  /** @param groups bindings of group 0, 1, … */
+  /** @param groups bindings of group 0, 1, … of the WGSL texts */
   bind(groups: Bindings[], workgroups: [x: number, y?: number, z?: number], label = this.label): Dispatch {
-    const bindGroups = this.#layouts.map((layout, group) =>
-      this.#device.device.createBindGroup({
-        label,
-        layout,
-        entries: (groups[group] ?? []).map((binding, index) => ({
-          binding: index,
-          resource: 'buffer' in binding ? binding : { buffer: binding },
-        })),
-      }),
-    );
+    const entries = groups.flat().map((binding, index) => ({
+      binding: index,
+      resource: 'buffer' in binding ? binding : { buffer: binding },
+    }));
     return {
       label,
       pipeline: this.#pipeline,
-      bindGroups,
+      bindGroup: this.#device.device.createBindGroup({ label, layout: this.#layout, entries }),
       workgroups: [workgroups[0], workgroups[1] ?? 1, workgroups[2] ?? 1],
     };
   }
@@ -75,11 +72,11 @@ export function encode(pass: GPUComputePassEncoder, dispatches: Iterable<Dispatc
 /** Encodes one dispatch with a number of workgroups of the moment. */
 export function encodeDispatch(
   pass: GPUComputePassEncoder,
-  { pipeline, bindGroups }: Dispatch,
+  { pipeline, bindGroup }: Dispatch,
   workgroups: [x: number, y: number, z: number],
 ): void {
   pass.setPipeline(pipeline);
-  for (let group = 0; group < bindGroups.length; group++) pass.setBindGroup(group, bindGroups[group]!);
+  pass.setBindGroup(0, bindGroup);
   pass.dispatchWorkgroups(...workgroups);
 }
 
@@ -97,19 +94,22 @@ function wgslFloat(value: number): string {
   return `${/[.e]/.test(text) ? text : `${text}.0`}f`;
 }
 
-const BINDING = /@group\((\d)\)\s*@binding\((\d+)\)\s*var<\s*(uniform|storage)\s*(?:,\s*(read_write|read))?\s*>/g;
+const BINDING =
+  /@group\((?<group>\d)\)\s*@binding\((?<binding>\d+)\)\s*(?<declaration>var<\s*(?<space>uniform|storage)\s*(?:,\s*(?<access>read_write|read))?\s*>)/g;
 
-/** Layouts as the WGSL text declares them. Bindings of a group are numbered from 0 without gaps. */
-function bindGroupLayouts(device: GPUDevice, code: string): GPUBindGroupLayout[] {
-  const groups: GPUBindGroupLayoutEntry[][] = [];
-  for (const [, group, binding, space, access] of code.matchAll(BINDING)) {
-    groups[Number(group)] ??= [];
+/** A WGSL text with the bindings of all its groups in group 0, one group after the other, and their layout. Groups have no gaps. */
+function joinGroups(text: string): { code: string; entries: GPUBindGroupLayoutEntry[] } {
+  const counts: number[] = [];
+  for (const { groups } of text.matchAll(BINDING))
+    counts[Number(groups!.group)] = (counts[Number(groups!.group)] ?? 0) + 1;
+  const entries: GPUBindGroupLayoutEntry[] = [];
+  const code = text.replace(BINDING, (...match) => {
+    const { group, binding, declaration, space, access } = match.at(-1) as Record<string, string>;
+    const before = counts.slice(0, Number(group)).reduce((sum, count) => sum + count, 0);
+    const joined = before + Number(binding);
     const type = space === 'uniform' ? 'uniform' : access === 'read_write' ? 'storage' : 'read-only-storage';
-    groups[Number(group)]!.push({
-      binding: Number(binding),
-      visibility: 4 /* GPUShaderStage.COMPUTE */,
-      buffer: { type },
-    });
-  }
-  return Array.from(groups, (entries) => device.createBindGroupLayout({ entries: entries ?? [] }));
+    entries.push({ binding: joined, visibility: 4 /* GPUShaderStage.COMPUTE */, buffer: { type } });
+    return `@group(0) @binding(${joined}) ${declaration}`;
+  });
+  return { code, entries };
 }

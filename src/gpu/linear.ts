@@ -1,8 +1,9 @@
 import { COPY_DST, type GpuDevice, UNIFORM } from './device.ts';
-import { Kernel } from './kernel.ts';
+import { type Bindings, Kernel } from './kernel.ts';
 import gelu from './kernels/gelu/gelu.wgsl?raw';
 import { madd } from './kernels/madd/madd.ts';
 import matmul from './kernels/matmul/matmul.wgsl?raw';
+import plainInput from './kernels/matvec/input.wgsl?raw';
 import matvec from './kernels/matvec/matvec.wgsl?raw';
 import naive from './kernels/matvec/naive.wgsl?raw';
 import operandsText from './kernels/matvec/operands.wgsl?raw';
@@ -29,7 +30,27 @@ export interface LinearOperands {
   gated?: boolean;
   /** Rows of the input begin at the batch's head row. */
   fromHeadRow?: boolean;
+  /** Prompt rows: into how many sums over a part of the columns each output is split, [splits][rows][outputStride]; default 1. */
+  splits?: number;
+  /** One generated row: what makes the input from `input`, in every workgroup. */
+  prologue?: InputPrologue;
+  /** Instead of `matvecGeometry`'s (measurements). */
+  geometry?: MatvecGeometry;
 }
+
+/** A kernel's own way to its input, in place of a dispatch before it. */
+export interface InputPrologue {
+  name: string;
+  /** Of the size that `PROLOGUE_WORKGROUP` gives. */
+  constants: Record<string, number>;
+  /** Defines `GROUPS`, `prepare_input` and `input_quad` (matvec.wgsl). */
+  parts: string[];
+  /** Group 0 from binding 4 on. */
+  bindings: Bindings;
+}
+
+/** Invocations of a workgroup that makes its input: one number, since the order of its sums follows from it. */
+export const PROLOGUE_WORKGROUP = 256;
 
 /** Whether a matrix can be used with `gated`: gate and up of one output must stand in one part. */
 export function canGate(matrix: WeightMatrix): boolean {
@@ -60,19 +81,28 @@ async function matmulStep(device: GpuDevice, operands: LinearOperands, part: Wei
   const { matrix, gated } = operands;
   const outputs = gated ? part.rows / 2 : part.rows;
   const tile = matmulTile(part.rows);
+  const { splits = 1 } = operands;
   const kernel = await Kernel.compile(device, {
     label: `matmul ${matrix.type}`,
-    constants: { COLUMNS: matrix.columns, HALVES: gated ? 2 : 1, TILE_N: tile },
+    constants: { COLUMNS: matrix.columns, HALVES: gated ? 2 : 1, TILE_N: tile, SPLITS: splits },
     parts: [rowsText, operandsText, madd(device), weightText(matrix.type), gelu, matmul],
   });
   const tiles = Math.ceil(part.rows / tile);
   const dispatch = kernel.bind(bindings(device, operands, part, outputs), [tiles], `matmul ${matrix.label}`);
-  return { dispatch, size: ({ rows }) => [tiles, Math.ceil(rows / 64), 1] };
+  return { dispatch, size: ({ rows }) => [tiles, Math.ceil(rows / 64), splits] };
 }
 
 /** Weight rows of a matmul tile: few where a matrix has few rows, since wide tiles would leave most of a large GPU idle. */
 function matmulTile(weightRows: number): number {
   return weightRows <= 4096 ? 32 : 128;
+}
+
+/**
+ * Into how many sums the branches' narrow matmuls split their columns: a tile's steps are a chain, and few rows of weights give few
+ * tiles. A number of the shape alone, so that a prompt row's bits do not depend on the chunk.
+ */
+export function matmulSplits(columns: number): number {
+  return Math.min(8, Math.ceil(columns / 1024));
 }
 
 async function matvecStep(
@@ -83,18 +113,23 @@ async function matvecStep(
 ): Promise<PlanStep> {
   const { matrix, gated } = operands;
   const outputs = gated ? part.rows / 2 : part.rows;
-  const geometry = matvecGeometry(device.features.shuffleWidth, matrix.columns, outputs, rowsAtOnce);
-  const subgroups = device.features.shuffleWidth > 1;
+  const { prologue } = operands;
+  const { shuffleWidth } = device.features;
+  const geometry = operands.geometry ?? matvecGeometry(matrix, outputs, gated ? 2 : 1, rowsAtOnce);
+  const subgroups = shuffleWidth > 1;
+  const workgroup = prologue ? PROLOGUE_WORKGROUP : geometry.workgroup;
   const kernel = await Kernel.compile(device, {
-    label: `matvec ${matrix.type}`,
+    label: prologue ? `matvec ${matrix.type} of ${prologue.name}` : `matvec ${matrix.type}`,
     constants: {
       COLUMNS: matrix.columns,
       HALVES: gated ? 2 : 1,
       ROWS: rowsAtOnce,
       FROM_HEAD_ROW: operands.fromHeadRow ? 1 : 0,
-      WORKGROUP: geometry.workgroup,
+      WORKGROUP: workgroup,
       LANES: geometry.lanes,
       OUTPUTS: geometry.outputs,
+      ...(subgroups && { SHUFFLE: shuffleWidth }),
+      ...prologue?.constants,
     },
     parts: [
       rowsText,
@@ -103,11 +138,12 @@ async function matvecStep(
       weightText(matrix.type),
       gelu,
       subgroups ? sumSubgroups : sumWorkgroup,
+      ...(prologue?.parts ?? [plainInput]),
       matvec,
     ],
     subgroups,
   });
-  const perGroup = (geometry.workgroup / geometry.lanes) * geometry.outputs;
+  const perGroup = (workgroup / geometry.lanes) * geometry.outputs;
   return matvecPlanStep(device, kernel, operands, part, outputs, { perGroup, rowsAtOnce });
 }
 
@@ -134,30 +170,35 @@ function bindings(device: GpuDevice, operands: LinearOperands, part: WeightPart,
   const params = device.createBuffer('linear params', 16, UNIFORM | COPY_DST);
   const words = new Uint32Array([outputs, outputOffset + part.firstRow, outputStride, 0]);
   device.device.queue.writeBuffer(params, 0, words);
-  return [[batch, params, input, output], weightBindings(part)];
+  return [[batch, params, input, output, ...(operands.prologue?.bindings ?? [])], weightBindings(part)];
 }
 
 /** How matvec spreads over invocations. */
 export interface MatvecGeometry {
   workgroup: number;
-  /** Invocations that share one output. */
+  /** Invocations that share one output: the order of a sum follows from it. */
   lanes: number;
   /** Outputs of a team. */
   outputs: number;
 }
 
+/** Teams as wide as it takes to have this many invocations: what keeps a large GPU's memory busy. */
+const ENOUGH_INVOCATIONS = 49_152;
+
 /**
- * Picks the number of lanes that wastes the fewest in the last step over a row's groups of 16, the larger of equals (a wider team
- * reads longer runs). Without subgroups the width is free.
+ * Lanes by the matrix alone, so that a row's bits do not depend on the rows beside it: of 8 to 128 the fewest that give enough
+ * invocations, and more where the last step over a row's groups of 16 columns then wastes fewer.
  */
-export function matvecGeometry(shuffleWidth: number, columns: number, outputs: number, rows: number): MatvecGeometry {
-  const widest = shuffleWidth > 1 ? shuffleWidth : 32;
-  const groups = columns / 16;
-  let lanes = 1;
-  let best = 0;
-  for (let width = 4; width <= Math.min(32, widest); width *= 2) {
-    const used = groups / (Math.ceil(groups / width) * width);
-    if (used >= best) [lanes, best] = [width, used];
-  }
-  return { workgroup: 64, lanes, outputs: outputs >= 65536 && rows <= 2 ? 2 : 1 };
+export function matvecGeometry(
+  matrix: { rows: number; columns: number },
+  outputs: number,
+  halves: number,
+  rows: number,
+): MatvecGeometry {
+  const groups = matrix.columns / 16;
+  const used = (lanes: number) => groups / (Math.ceil(groups / lanes) * lanes);
+  const enough = ENOUGH_INVOCATIONS / (matrix.rows / halves);
+  let lanes = 8;
+  while (lanes < 128 && lanes < groups && (lanes < enough || used(lanes * 2) >= used(lanes))) lanes *= 2;
+  return { workgroup: 256, lanes, outputs: outputs >= 65536 && rows <= 2 ? 2 : 1 };
 }

@@ -1,13 +1,15 @@
 // y[m][n] = Σ_k W[n][k]·x[m][k] for the rows of a prompt chunk; HALVES = 2: y[m][n] = gelu(W[n]·x[m])·(W[n + outputs]·x[m]).
 // x: [rows][COLUMNS], y: [rows][output_stride]. A workgroup of 16 × 16 makes a tile of 64 rows × TILE_N weight rows, 16 columns at a step,
-// with the weights dequantized into workgroup memory; an invocation makes 4 × TILE_N/16 sums. Every sum runs over k in order by madd, so
-// a row's bits do not depend on the rows beside it or on the size of the chunk.
+// with the weights dequantized into workgroup memory; an invocation makes 4 × TILE_N/16 sums. Workgroup z takes the z-th of SPLITS runs of
+// columns, and y is [SPLITS][rows][output_stride]. Every sum runs over k in order by madd, so a row's bits do not depend on the rows
+// beside it or on the size of the chunk.
 
 const TILE_M = 64u;
 const SUMS = TILE_N / 16u; // sums of an invocation for each of its four rows
 // Five vec4 for the four of 16 columns: rows then start in different banks.
 const STRIDE = 5u;
 const GROUPS = COLUMNS / 16u;
+const SPLIT_GROUPS = (GROUPS + SPLITS - 1u) / SPLITS;
 
 var<workgroup> tile_x: array<vec4<f32>, TILE_M * STRIDE>;
 var<workgroup> tile_w: array<vec4<f32>, TILE_N * STRIDE>;
@@ -32,16 +34,27 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let store_x = (local / 4u) * STRIDE + local % 4u;
   let load_w = weight_row(workgroup.x, local % TILE_N) * GROUPS;
 
+  let begin = workgroup.z * SPLIT_GROUPS;
+  let end = min(begin + SPLIT_GROUPS, GROUPS);
+  var next_x = input[load_x + begin * 4u];
+  var next_w = load16(load_w + begin);
+
   var sums: array<array<f32, SUMS>, 4>;
-  for (var index = 0u; index < GROUPS; index++) {
-    tile_x[store_x] = input[load_x + index * 4u];
+  for (var index = begin; index < end; index++) {
+    workgroupBarrier();
+    tile_x[store_x] = next_x;
     if (local < TILE_N) {
-      let w = load16(load_w + index);
       for (var q = 0u; q < 4u; q++) {
-        tile_w[local * STRIDE + q] = w[q];
+        tile_w[local * STRIDE + q] = next_w[q];
       }
     }
     workgroupBarrier();
+    // The next columns are on their way while these are multiplied.
+    let next = min(index + 1u, end - 1u);
+    next_x = input[load_x + next * 4u];
+    if (local < TILE_N) {
+      next_w = load16(load_w + next);
+    }
     for (var q = 0u; q < 4u; q++) {
       var x: array<vec4<f32>, 4>;
       for (var i = 0u; i < 4u; i++) {
@@ -54,13 +67,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         }
       }
     }
-    workgroupBarrier();
   }
 
   for (var i = 0u; i < 4u; i++) {
     let m = first_m + ty + i * 16u;
     if (m < batch.row_count) {
-      let at = m * params.output_stride + params.output_offset;
+      let at = (workgroup.z * batch.row_count + m) * params.output_stride + params.output_offset;
       if (HALVES == 1u) {
         for (var j = 0u; j < SUMS; j++) {
           let n = workgroup.x * TILE_N + tx + j * 16u;
