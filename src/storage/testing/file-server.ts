@@ -41,9 +41,26 @@ export function sendRange(file: Uint8Array, request: IncomingMessage, response: 
   response.end(file.subarray(start, end));
 }
 
-/** Sends a range up to byte `cut` of the file and breaks the connection there, when all of it is on its way. */
-export function sendUpTo(cut: number, file: Uint8Array, request: IncomingMessage, response: ServerResponse): void {
-  const { start, end } = rangeOf(request, file.length);
-  response.writeHead(206, { 'content-length': end - start });
-  response.write(file.subarray(start, cut), () => response.destroy());
+/**
+ * Sends ranges of a file and breaks connections. A client loses what has arrived but was not read when the break comes, so the break
+ * waits until the test says that the client `reached` it.
+ */
+export function breakable(file: Uint8Array): {
+  upTo: (cut: number) => Answer;
+  reached: (position: number) => void;
+} {
+  let open: { cut: number; response: ServerResponse } | undefined;
+  return {
+    upTo: (cut) => (request, response) => {
+      const { start, end } = rangeOf(request, file.length);
+      response.writeHead(206, { 'content-length': end - start });
+      response.write(file.subarray(start, cut));
+      open = { cut, response };
+    },
+    reached(position) {
+      if (!open || position < open.cut) return;
+      open.response.destroy();
+      open = undefined;
+    },
+  };
 }
