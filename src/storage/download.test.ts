@@ -6,7 +6,7 @@ import { SourceChanged } from './http-range.ts';
 import type { RetryClock } from './retry.ts';
 import { backoffMs, retryAfterMs } from './retry.ts';
 import type { Answer } from './testing/file-server.ts';
-import { rangeOf, sendRange, sendUpTo, serve } from './testing/file-server.ts';
+import { breakable, rangeOf, sendRange, serve } from './testing/file-server.ts';
 
 const FILE = Buffer.from(Array.from({ length: 300_000 }, (_, i) => i % 251));
 FILE.write('GGUF');
@@ -20,12 +20,16 @@ function quick(): RetryClock & { waits: number[] } {
 interface Case extends TransferOptions {
   offset?: number;
   unpinned?: { lastModified?: string };
+  reached?: (position: number) => void;
 }
 
-async function collect(url: string, { offset = 0, unpinned, ...options }: Case = {}): Promise<Buffer> {
+async function collect(url: string, { offset = 0, unpinned, reached, ...options }: Case = {}): Promise<Buffer> {
   const pieces: Uint8Array[] = [];
   const request = { url, offset, end: FILE.length, total: FILE.length, unpinned };
-  for await (const piece of download(request, { clock: quick(), ...options })) pieces.push(piece);
+  for await (const piece of download(request, { clock: quick(), ...options })) {
+    pieces.push(piece);
+    reached?.(offset + pieces.reduce((sum, { length }) => sum + length, 0));
+  }
   return Buffer.concat(pieces);
 }
 
@@ -83,15 +87,13 @@ describe('a download', () => {
   });
 
   test('goes on at the byte that was reached when the connection breaks, without a byte twice', async () => {
-    const answer = inTurn(
-      (request, response) => sendUpTo(100_000, FILE, request, response),
-      (request, response) => sendUpTo(200_001, FILE, request, response),
-      ranged,
-    );
+    const { upTo, reached } = breakable(FILE);
+    const answer = inTurn(upTo(100_000), upTo(200_001), ranged);
     const clock = quick();
     const phases: string[] = [];
     const got = await collect(await serve(answer), {
       clock,
+      reached,
       onRetry: ({ retryAt, error }) => phases.push(`${retryAt} ${error.message}`),
       onFlow: () => phases.push('flow'),
     });
@@ -117,13 +119,10 @@ describe('a download', () => {
 
   test('a new byte starts the count of failures again', async () => {
     const failing = Array.from({ length: 7 }, () => status(500));
-    const answer = inTurn(
-      ...failing,
-      (request, response) => sendUpTo(99_000, FILE, request, response),
-      ...failing,
-      ranged,
-    );
-    expect((await collect(await serve(answer))).equals(FILE)).toBe(true);
+    const { upTo, reached } = breakable(FILE);
+    // The break is the first failure of the second row.
+    const answer = inTurn(...failing, upTo(99_000), ...failing.slice(1), ranged);
+    expect((await collect(await serve(answer), { reached })).equals(FILE)).toBe(true);
     expect(answer.ranges).toHaveLength(15);
   });
 
