@@ -1,7 +1,7 @@
 import { OUTPUT_TENSOR } from '../../model/gemma3-tensors.ts';
 import type { TensorInfo } from '../../model/tensor.ts';
 import type { BenchmarkResult } from '../../protocol/benchmark.ts';
-import type { Slot } from '../contract.ts';
+import type { LoadedModel, Slot } from '../contract.ts';
 import type { GpuDevice } from '../device.ts';
 import type { Gemma3 } from '../gemma3.ts';
 import { Profiler } from '../profiler.ts';
@@ -112,32 +112,43 @@ async function measureRun(
   }
   const dispatchesBefore = model.dispatches;
   const cpuBefore = cpuMs();
+  const decoded = await timeDecoding(model, slots, decodeTokens, { signal, onToken: () => onTokens(++done) });
+  return {
+    firstTokenMs,
+    decodeMs: decoded.ms,
+    cpuMs: cpuMs() - cpuBefore,
+    dispatches: model.dispatches - dispatchesBefore,
+    intervals: decoded.intervals,
+  };
+}
+
+/** Decodes `count` tokens in each slot. `intervals` are the times between tokens, ms. Nothing is in flight when it rejects. */
+export async function timeDecoding(
+  model: LoadedModel,
+  slots: readonly Slot[],
+  count: number,
+  { signal, onToken }: { signal?: AbortSignal; onToken?: () => void } = {},
+): Promise<{ ms: number; intervals: number[] }> {
   const start = performance.now();
   const intervals: number[] = [];
   const inFlight: Promise<unknown>[] = [];
   let last = start;
   try {
-    for (let token = 0; token < decodeTokens || inFlight.length > 0; token++) {
-      if (token < decodeTokens) inFlight.push(model.step(slots));
-      if (inFlight.length < IN_FLIGHT && token < decodeTokens - 1) continue;
-      signal.throwIfAborted();
+    for (let token = 0; token < count || inFlight.length > 0; token++) {
+      if (token < count) inFlight.push(model.step(slots));
+      if (inFlight.length < IN_FLIGHT && token < count - 1) continue;
+      signal?.throwIfAborted();
       await inFlight.shift();
       const now = performance.now();
       intervals.push(now - last);
       last = now;
-      onTokens(++done);
+      onToken?.();
     }
   } finally {
     // Whoever gets the slots back must not find them written to.
     await Promise.allSettled(inFlight);
   }
-  return {
-    firstTokenMs,
-    decodeMs: last - start,
-    cpuMs: cpuMs() - cpuBefore,
-    dispatches: model.dispatches - dispatchesBefore,
-    intervals,
-  };
+  return { ms: last - start, intervals };
 }
 
 /** One prefill and one token, the mean of some. */
