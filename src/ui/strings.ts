@@ -103,6 +103,7 @@ export const strings = {
     loaded: 'In use',
     selected: 'Selected',
     stored: 'Stored',
+    included: 'Included',
     suspect: 'Suspect',
     suspectAdvice: 'Verify it, or delete it and get it again.',
     license: 'License:',
@@ -213,6 +214,7 @@ export const strings = {
     unpinned:
       'The source names no SHA-256, so nobody can tell whether what arrives is what was meant. Its own is recorded.',
     dismiss: 'Not this one',
+    known: 'It is in the lists above.',
   },
 
   import: {

@@ -200,6 +200,7 @@ describe.skipIf(!executablePath)('downloads in the pages', () => {
     // From here on it is a download like any other.
     await cardOf(page, FOUND.name).getByRole('progressbar').waitFor();
     expect(await found.count()).toBe(0);
+    await page.getByText('It is in the lists above.').waitFor();
     await finishDownload(page, FOUND.modelId);
     await cardOf(page, FOUND.name).getByText('In use', { exact: true }).waitFor();
   });

@@ -171,6 +171,16 @@ describe.skipIf(!executablePath)('the models in the settings', () => {
     expect(await card.getByRole('alert').count()).toBe(0);
   });
 
+  test('the packaged one cannot be verified or exported before it is in storage', async () => {
+    await using opened = await open({
+      models: [{ ...DEMO_MODEL, details: undefined }],
+      status: { selectedModelId: GEMMA, loadedModelId: GEMMA },
+    });
+    const card = cardOf(opened.page, 'Lapis demo');
+    await card.getByText('Included', { exact: true }).waitFor();
+    expect(await card.getByRole('button').allTextContents()).toEqual(['Use']);
+  });
+
   test('say in words that they are suspect', async () => {
     await using opened = await open(OPTIONS_SCENES['suspect model']);
     const card = cardOf(opened.page, 'Gemma 3 1B');

@@ -40,7 +40,7 @@ export function FindModel({ host, actions, isKnown }: FindModelProps) {
     }
     looking.value = false;
   };
-  const model = found.value && !isKnown(found.value.modelId) ? found.value : undefined;
+  const model = found.value;
   return (
     <div class="card">
       <h4>{words.title}</h4>
@@ -72,7 +72,8 @@ export function FindModel({ host, actions, isKnown }: FindModelProps) {
         </div>
       </form>
       <div class="found-place" role="status">
-        {model && (
+        {model && isKnown(model.modelId) && <p class="quiet">{words.known}</p>}
+        {model && !isKnown(model.modelId) && (
           <Found
             model={model}
             actions={actions}

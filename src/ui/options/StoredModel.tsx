@@ -31,7 +31,7 @@ export function StoredModel({ model, inUse, selected, running, actions, onRemove
   const asking = useSignal(false);
   const card = useRef<HTMLLIElement>(null);
   const size = formatBytes(model.details?.diskBytes ?? model.bytes);
-  const state = inUse ? words.loaded : selected ? words.selected : words.stored;
+  const state = inUse ? words.loaded : selected ? words.selected : model.details ? words.stored : words.included;
   const failure = actions.failureOf(model.id);
   const outcome = actions.outcomeOf(model.id);
 

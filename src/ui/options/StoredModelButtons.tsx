@@ -11,9 +11,12 @@ interface StoredModelButtonsProps {
 
 const words = strings.models;
 
-/** What can be done with a stored model. The packaged one comes back by itself, so it cannot be deleted. */
+/**
+ * What can be done with a stored model. The packaged one comes back by itself, so it cannot be deleted, and is not in storage before
+ * its first use.
+ */
 export function StoredModelButtons({ model, inUse, actions, onRemove }: StoredModelButtonsProps) {
-  const { id, name } = model;
+  const { id, name, details } = model;
   return (
     <div class="actions">
       {inUse ? (
@@ -31,24 +34,28 @@ export function StoredModelButtons({ model, inUse, actions, onRemove }: StoredMo
           {words.use}
         </button>
       )}
-      <button
-        type="button"
-        class="button plain"
-        title={words.verifyHint}
-        aria-label={words.verifyNamed(name)}
-        onClick={() => actions.verify(id)}
-      >
-        {words.verify}
-      </button>
-      <button
-        type="button"
-        class="button plain"
-        title={words.exportHint}
-        aria-label={words.exportNamed(name)}
-        onClick={() => actions.export(model)}
-      >
-        {words.export}
-      </button>
+      {details && (
+        <>
+          <button
+            type="button"
+            class="button plain"
+            title={words.verifyHint}
+            aria-label={words.verifyNamed(name)}
+            onClick={() => actions.verify(id)}
+          >
+            {words.verify}
+          </button>
+          <button
+            type="button"
+            class="button plain"
+            title={words.exportHint}
+            aria-label={words.exportNamed(name)}
+            onClick={() => actions.export(model)}
+          >
+            {words.export}
+          </button>
+        </>
+      )}
       {id !== 'demo' && (
         <button type="button" class="button plain danger" aria-label={words.removeNamed(name)} onClick={onRemove}>
           {words.remove}
