@@ -125,7 +125,7 @@ describe.skipIf(!findChromium())('the download of a pinned model', { timeout: 60
   });
 
   test('says in a sentence that the connection was cut, offers nothing half-made, and goes on at the next click', async () => {
-    hub.serve(CUT.url, { content: large, cutAt: [SHARD + MIB] });
+    hub.serve(CUT.url, { content: large, stallAt: SHARD + MIB });
     expect(await failure(CUT)).toBe('The connection to huggingface.co failed: check that this machine is online.');
     expect(await stored(CUT)).toBe(false);
     expect((await answer()).model).toBe(GOOD.id);

@@ -25,8 +25,6 @@ export interface Served {
   pieceBytes?: number;
   /** Between one piece and the next. */
   pauseMs?: number;
-  /** The connection is cut, without a word, when it reaches one of these offsets in the file; once at each. */
-  cutAt?: readonly number[];
   /** Nothing more is sent once the file has been sent up to here, but the connection stays open; it goes on when `serve` says more. */
   stallAt?: number;
   /** The storage host's status instead of the file. */
@@ -55,17 +53,10 @@ export interface HubRequest {
 }
 
 interface HubFile {
-  answer: Answer;
-  /** How often. */
-  asked: number;
-  /** Where a connection has been cut. */
-  cuts: Set<number>;
+  served: Served;
   /** Fires when the file is served in another way. */
   changed: AbortController;
 }
-
-/** The same for every request, or decided for each: a mood that passes, a file that changes. */
-type Answer = Served | ((request: HubRequest, index: number) => Served);
 
 export interface Hub {
   /** Switches for a browser that takes this server for all its hosts. */
@@ -73,7 +64,9 @@ export interface Hub {
   /** The requests so far, the latest last. */
   readonly requests: HubRequest[];
   /** Serves a URL from then on in this way: of the hub, `/owner/repo/resolve/revision/file`, or of the plain host. */
-  serve(url: string, answer: Answer): void;
+  serve(url: string, served: Served): void;
+  /** Breaks every connection that a file is being sent on, without a word. What the browser has not read by then is lost to it. */
+  cut(): void;
   /** Bytes of files that were sent since the last call. */
   takeSent(): number;
   close(): Promise<void>;
@@ -87,6 +80,7 @@ export interface Hub {
 export async function startHub(): Promise<Hub> {
   const files = new Map<string, HubFile>();
   const requests: HubRequest[] = [];
+  const sending = new Set<ServerResponse>();
   const fileOf = (host: string, path: string) => files.get((host === PLAIN_HOST ? PLAIN_HOST : HUB_HOST) + path);
 
   const server = createServer(selfSigned(), (message, response) => {
@@ -96,14 +90,15 @@ export async function startHub(): Promise<Hub> {
     requests.push(request);
     const allow = { 'access-control-allow-origin': host === HUB_HOST ? (origin ?? '*') : '*', vary: 'Origin' };
     const file = fileOf(host, path);
-    // What the hub redirects to the storage is asked for once.
-    const served = file && (typeof file.answer === 'function' ? file.answer(request, file.asked) : file.answer);
-    if (file && host !== HUB_HOST) file.asked++;
     if (request.method !== 'GET' && request.method !== 'HEAD') response.writeHead(403).end();
     else if (host === HUB_HOST && path.startsWith('/api/')) void answerApi(files, path, allow, response);
-    else if (!served) response.writeHead(404, allow).end();
-    else if (host === HUB_HOST) redirect(served, path, allow, response);
-    else void send(served, file, request, message, response);
+    else if (!file) response.writeHead(404, allow).end();
+    else if (host === HUB_HOST) redirect(file.served, path, allow, response);
+    else {
+      sending.add(response);
+      response.on('close', () => sending.delete(response));
+      void send(file, request, message, response);
+    }
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -115,14 +110,16 @@ export async function startHub(): Promise<Hub> {
       '--ignore-certificate-errors',
     ],
     requests,
-    serve(url, answer) {
+    serve(url, served) {
       const { host, pathname } = new URL(url);
-      const before = files.get(host + pathname);
-      const file = before ?? { answer, asked: 0, cuts: new Set(), changed: new AbortController() };
+      const file = files.get(host + pathname) ?? { served, changed: new AbortController() };
       files.set(host + pathname, file);
       const { changed } = file;
-      Object.assign(file, { answer, asked: 0, cuts: new Set(), changed: new AbortController() });
+      Object.assign(file, { served, changed: new AbortController() });
       changed.abort();
+    },
+    cut() {
+      for (const response of sending) response.destroy();
     },
     takeSent() {
       const sum = requests.reduce((bytes, { sent }) => bytes + sent, 0);
@@ -151,22 +148,13 @@ function redirect(
 }
 
 async function send(
-  served: Served,
   file: HubFile,
   request: HubRequest,
   message: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const {
-    content,
-    pieceBytes = 1024 * 1024,
-    pauseMs,
-    cutAt = [],
-    stallAt = Infinity,
-    status,
-    retryAfter,
-    page,
-  } = served;
+  const { served } = file;
+  const { content, pieceBytes = 1024 * 1024, pauseMs, status, retryAfter, page } = served;
   const headers: OutgoingHttpHeaders = {
     'access-control-allow-origin': '*',
     ...(served.exposed && { 'access-control-expose-headers': 'Retry-After,ETag,Content-Range' }),
@@ -199,11 +187,9 @@ async function send(
     response.end();
     return;
   }
-  const cut = Math.min(...cutAt.filter((offset) => offset >= start && !file.cuts.has(offset)), Infinity);
-  let stall = stallAt;
   let position = start;
   for (;;) {
-    const stop = Math.min(end, cut, stall);
+    const stop = Math.min(end, file.served.stallAt ?? end);
     for await (const piece of piecesOf(content, position, stop, pieceBytes)) {
       if (response.destroyed) return;
       await new Promise<void>((resolve) => response.write(piece, () => resolve()));
@@ -211,13 +197,8 @@ async function send(
       if (pauseMs) await pause(pauseMs);
     }
     position = Math.max(position, stop);
-    if (stop === end) return void response.end();
-    if (stop === cut) {
-      file.cuts.add(cut);
-      return void response.destroy();
-    }
+    if (position === end) return void response.end();
     await once(file.changed.signal);
-    stall = typeof file.answer === 'function' ? Infinity : (file.answer.stallAt ?? Infinity);
   }
 }
 
@@ -248,9 +229,9 @@ async function answerApi(
   const [, repository, kind = 'revision'] =
     /^\/api\/models\/([^/]+\/[^/]+)(?:\/(revision|tree)\/.*)?$/.exec(path) ?? [];
   const known: { path: string; content: Content }[] = [];
-  for (const [address, { answer }] of files) {
+  for (const [address, { served }] of files) {
     const [, owner, file] = /^huggingface\.co\/([^/]+\/[^/]+)\/resolve\/[^/]+\/(.+)$/.exec(address) ?? [];
-    if (owner === repository && typeof answer !== 'function') known.push({ path: file, content: answer.content });
+    if (owner === repository) known.push({ path: file, content: served.content });
   }
   if (known.length === 0) {
     response.writeHead(401, allow).end(JSON.stringify({ error: 'Invalid username or password.' }));

@@ -53,9 +53,10 @@ async function timed(bytes: number, work: () => Promise<void>): Promise<number> 
 }
 
 const STEPS: Record<PlainStep, (bytes: number) => Promise<number>> = {
-  /** Into one file, which is on the disk at the end. */
+  /** Into one new file, which is on the disk at the end. */
   async write(bytes) {
     const piece = randomBytes(PIECE);
+    await (await navigator.storage.getDirectory()).removeEntry(FILE).catch(() => {});
     return timed(bytes, () =>
       withFile((access) => {
         for (let at = 0; at < bytes; at += PIECE) access.write(piece.subarray(0, Math.min(PIECE, bytes - at)), { at });
