@@ -90,7 +90,10 @@ async function attempt(env: Environment, model: DownloadableModel, options: Down
     options.onPhase?.('preparing');
     // Deriving goes on beside the last of the hashing; nothing is served before both are done and well.
     const pin = origin.sha256 ? Promise.resolve(origin.sha256) : hashing.hex;
-    const [sha256, derived] = await Promise.all([hashing.hex, derive(env, partial.journal, pin, options.signal)]);
+    const deriving = derive(env, partial.journal, pin, options.signal);
+    // Whatever fails, nothing is written any more when this ends.
+    await Promise.allSettled([hashing.hex, deriving]);
+    const [sha256, derived] = await Promise.all([hashing.hex, deriving]);
     await partial.close();
     if (!origin.sha256 || sha256 === origin.sha256) {
       return await completeRecord(env, { ...partial.journal, ...derived });

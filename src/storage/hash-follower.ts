@@ -61,7 +61,10 @@ export class HashFollower {
     return this.#hash.hex();
   }
 
-  close(): void {
+  /** Ends it; whoever waits for the hash gets `reason`. */
+  close(reason: LapisError = new LapisError('aborted', 'The hashing was ended.')): void {
+    this.#error ??= reason;
+    this.#settle();
     this.#hash.close();
   }
 

@@ -39,6 +39,7 @@ export async function ingest(
   };
   try {
     follower.follow(partial.position);
+    onProgress?.(partial.position, total);
     for await (const piece of stream) {
       for (let at = 0; at < piece.length; ) {
         if (signal?.aborted) throw abortError(signal);
@@ -58,6 +59,7 @@ export async function ingest(
     if (LapisError.from(error).code !== 'quota') await partial.append(chunk.subarray(0, filled));
     throw error;
   }
+  signal?.addEventListener('abort', () => follower.close(abortError(signal)));
   const hex = follower.hex(total);
   // It may fail before anybody waits for it.
   hex.catch(() => {});

@@ -6,14 +6,19 @@ export interface MemoryFileStore extends FileStore {
   contents: Map<string, Map<string, Uint8Array<ArrayBuffer>>>;
   /** What may still be stored; a write beyond it fails as on a full disk. */
   free: number | undefined;
-  /** How many files are open now. */
-  readonly open: FileStore['open'] & { count: number };
+  /**
+   * What another process finds after this one was ended here: of bytes that were not flushed some part, torn. `random` is uniform in
+   * [0, 1).
+   */
+  crash(random: () => number): MemoryFileStore;
 }
 
 /** A FileStore in memory, whose locks are those of OPFS: a file open to append is open once. */
 export function memoryFileStore(free?: number): MemoryFileStore {
   const contents: MemoryFileStore['contents'] = new Map();
   const locks = new Map<string, number>();
+  /** How much of a file that is open to append is on the disk. */
+  const flushed = new Map<string, number>();
 
   const spend = (bytes: number) => {
     if (store.free === undefined) return;
@@ -26,53 +31,50 @@ export function memoryFileStore(free?: number): MemoryFileStore {
     return found;
   };
 
-  const open = Object.assign(
-    async (directory: string, name: string, mode: 'append' | 'read'): Promise<OpenFile> => {
-      const key = `${directory}/${name}`;
-      const held = locks.get(key) ?? 0;
-      if (held < 0 || (mode === 'append' && held > 0)) throw new Error(`${name} is open already`);
-      if (mode === 'read' && !contents.get(directory)?.has(name)) {
-        throw new LapisError('corrupt', `The file ${name} is missing from storage.`);
+  const open = async (directory: string, name: string, mode: 'append' | 'read'): Promise<OpenFile> => {
+    const key = `${directory}/${name}`;
+    const held = locks.get(key) ?? 0;
+    if (held < 0 || (mode === 'append' && held > 0)) throw new Error(`${name} is open already`);
+    if (mode === 'read' && !contents.get(directory)?.has(name)) {
+      throw new LapisError('corrupt', `The file ${name} is missing from storage.`);
+    }
+    const folder = files(directory);
+    // The allocation may be larger than the file, so that growing is cheap; `contents` shows the file.
+    let bytes = folder.get(name) ?? new Uint8Array(0);
+    folder.set(name, bytes);
+    locks.set(key, mode === 'append' ? -1 : held + 1);
+    if (mode === 'append') flushed.set(key, bytes.length);
+    const resize = (size: number) => {
+      if (size > bytes.buffer.byteLength) {
+        const grown = new Uint8Array(Math.max(size, 2 * bytes.length));
+        grown.set(bytes);
+        bytes = grown;
       }
-      const folder = files(directory);
-      // The allocation may be larger than the file, so that growing is cheap; `contents` shows the file.
-      let bytes = folder.get(name) ?? new Uint8Array(0);
+      bytes = new Uint8Array(bytes.buffer, 0, size);
       folder.set(name, bytes);
-      locks.set(key, mode === 'append' ? -1 : held + 1);
-      open.count++;
-      const resize = (size: number) => {
-        if (size > bytes.buffer.byteLength) {
-          const grown = new Uint8Array(Math.max(size, 2 * bytes.length));
-          grown.set(bytes);
-          bytes = grown;
-        }
-        bytes = new Uint8Array(bytes.buffer, 0, size);
-        folder.set(name, bytes);
-      };
-      return {
-        size: () => bytes.length,
-        read(into, offset) {
-          const part = bytes.subarray(offset, offset + into.length);
-          into.set(part);
-          return part.length;
-        },
-        write(from, offset) {
-          spend(Math.max(0, offset + from.length - bytes.length));
-          if (offset + from.length > bytes.length) resize(offset + from.length);
-          bytes.set(from, offset);
-        },
-        truncate: resize,
-        flush: () => {},
-        close() {
-          open.count--;
-          const now = locks.get(key) ?? 0;
-          if (now > 1) locks.set(key, now - 1);
-          else locks.delete(key);
-        },
-      };
-    },
-    { count: 0 },
-  );
+    };
+    return {
+      size: () => bytes.length,
+      read(into, offset) {
+        const part = bytes.subarray(offset, offset + into.length);
+        into.set(part);
+        return part.length;
+      },
+      write(from, offset) {
+        spend(Math.max(0, offset + from.length - bytes.length));
+        if (offset + from.length > bytes.length) resize(offset + from.length);
+        bytes.set(from, offset);
+      },
+      truncate: resize,
+      flush: () => void flushed.set(key, bytes.length),
+      close() {
+        flushed.delete(key);
+        const now = locks.get(key) ?? 0;
+        if (now > 1) locks.set(key, now - 1);
+        else locks.delete(key);
+      },
+    };
+  };
 
   const store: MemoryFileStore = {
     contents,
@@ -98,6 +100,19 @@ export function memoryFileStore(free?: number): MemoryFileStore {
       contents.delete(directory);
     },
     freeBytes: async () => store.free,
+    crash(random) {
+      const after = memoryFileStore(store.free);
+      for (const [directory, folder] of contents) {
+        const copies = new Map<string, Uint8Array<ArrayBuffer>>();
+        for (const [name, bytes] of folder) {
+          const safe = flushed.get(`${directory}/${name}`) ?? bytes.length;
+          const torn = Math.floor(random() * (bytes.length - safe + 1));
+          copies.set(name, bytes.slice(0, safe + torn).fill(0xa5, safe));
+        }
+        after.contents.set(directory, copies);
+      }
+      return after;
+    },
   };
   return store;
 }
