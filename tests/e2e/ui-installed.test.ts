@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
 import type { Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Lapis } from './harness.ts';
@@ -115,5 +116,30 @@ describe.skipIf(!findChromium())('the models in the settings of the installed ex
       .filter({ hasNotText: 'Lapis demo' })
       .waitFor(PATIENCE);
     expect(hub.requests).toHaveLength(asked);
+  });
+
+  test('a folder and a file that are dropped on the page are imported, and an empty folder is refused in a sentence', async () => {
+    const cdp = await settings.context().newCDPSession(settings);
+    const target = settings.locator('.drop');
+    const drop = async (path: string) => {
+      await target.scrollIntoViewIfNeeded();
+      const box = await target.boundingBox();
+      const data = { items: [], files: [path], dragOperationsMask: 1 };
+      for (const type of ['dragEnter', 'dragOver', 'drop'] as const) {
+        await cdp.send('Input.dispatchDragEvent', { type, x: box!.x + 20, y: box!.y + 20, data });
+      }
+    };
+    const inUse = (name: string) => settings.locator('.card.chosen', { hasText: 'In use' }).filter({ hasText: name });
+    await drop(join(import.meta.dirname, '../../extension/models/demo'));
+    await inUse('folder:demo').waitFor(PATIENCE);
+    await drop(join(import.meta.dirname, '../goldens/reference/small-Q8_0.gguf'));
+    await inUse('file:small-Q8_0.gguf').waitFor(PATIENCE);
+    const empty = await mkdtemp(join(tmpdir(), 'lapis-empty-'));
+    await drop(empty);
+    await target
+      .getByRole('alert')
+      .filter({ hasText: basename(empty) })
+      .waitFor(PATIENCE);
+    await rm(empty, { recursive: true });
   });
 });

@@ -9,7 +9,7 @@ import { openTestPage } from '../../src/ui/testing/open-page.ts';
 import { findChromium } from './harness.ts';
 import { GEMMA, OPTIONS_SCENES, STORED_GEMMA, SUSPECT_GEMMA } from './ui-scenes.ts';
 import type { Steered } from './ui-steering.ts';
-import { calls, setStatus } from './ui-steering.ts';
+import { calls, setStatus, violations } from './ui-steering.ts';
 
 const executablePath = findChromium();
 
@@ -96,6 +96,7 @@ describe.skipIf(!executablePath)('the models in the settings', () => {
     await page.keyboard.press('Enter');
     await card.getByText('Delete it and free 811 MB? To have it again is a download of 806 MB.').waitFor();
     expect(await focused(page)).toBe('Keep');
+    expect(await violations(page)).toEqual([]);
     await page.keyboard.press('Escape');
     await expect.poll(() => focused(page)).toBe('Delete');
     expect(await calls(page, 'removeModel')).toEqual([]);

@@ -159,7 +159,7 @@ const activity = (kind: 'loading' | 'verifying', modelId: string): Scene => ({
   models: [DEMO_MODEL, STORED_GEMMA],
   status: {
     selectedModelId: GEMMA,
-    loadedModelId: undefined,
+    loadedModelId: GEMMA,
     activity: { kind, modelId, bytesDone: 4e8, bytesTotal: 8e8 },
   },
 });
