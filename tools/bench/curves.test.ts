@@ -1,30 +1,11 @@
 import { expect, test } from 'vitest';
-import type { Gemma3Config } from '../../src/model/config.ts';
+import { smallModel } from '../../src/gpu/testing/small-model.ts';
 import { drawCurves } from './draw-curves.ts';
 import { measureCurves } from './measure-curves.ts';
-import { randomModel } from './synthetic.ts';
-
-const TINY: Gemma3Config = {
-  hiddenSize: 64,
-  feedForwardSize: 64,
-  layerCount: 2,
-  headCount: 2,
-  kvHeadCount: 1,
-  headDim: 32,
-  vocabularySize: 512,
-  contextLength: 512,
-  rmsNormEpsilon: 1e-6,
-  queryScale: 32 ** -0.5,
-  slidingWindow: 64,
-  slidingWindowPattern: 2,
-  ropeThetaGlobal: 1_000_000,
-  ropeThetaLocal: 10_000,
-  ropeScaleGlobal: 1,
-};
 
 test('curves are measured at every length and drawn with a point for each', async () => {
   const lengths = [64, 128, 512];
-  const source = randomModel('tiny', TINY, 'q8_0');
+  const source = smallModel();
   const curves = await measureCurves(source, { lengths, decodeTokens: 4, runs: 1, floorBytes: 2 ** 24 });
   for (const points of [curves.decode, curves.prefill, curves.memory]) {
     expect(points.map(({ tokens }) => tokens)).toEqual(lengths);
@@ -39,7 +20,7 @@ test('curves are measured at every length and drawn with a point for each', asyn
   const svg = drawCurves(curves);
   expect(svg.match(/<circle /g)).toHaveLength(9);
   expect(svg).not.toMatch(/NaN|undefined|Infinity/);
-  expect(svg).toContain('tiny on ');
+  expect(svg).toContain('small on ');
 });
 
 test('a value stands where its axis says', () => {

@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
 import { loadModel } from '../../../tools/load-model.ts';
-import { openModel } from '../../../tools/model-files.ts';
 import { LapisError } from '../../protocol/errors.ts';
+import { smallModel } from '../testing/small-model.ts';
 import { costOfToken, measureModel } from './measure.ts';
 
 const OPTIONS = { promptTokens: 5, decodeTokens: 7, context: 3, runs: 2, floorBytes: 2 ** 24 };
 
 test('a measurement has every figure, tells how far it is, and leaves a slot as good as new when it is cut off', async () => {
-  const source = await openModel('tests/goldens/data/tiny', AbortSignal.timeout(60_000));
+  const source = smallModel();
   const loaded = await loadModel(source, { contextTokens: 64, slotCount: 2 });
   const { model } = loaded;
   try {
