@@ -1,6 +1,6 @@
 import { COPY_DST, COPY_SRC, type GpuDevice, MAP_MODE_READ, MAP_READ, QUERY_RESOLVE } from './device.ts';
 import { type Dispatch, encodeDispatch } from './kernel.ts';
-import { type BatchShape, dispatchFor, type PlanStep } from './plan-step.ts';
+import type { BatchShape, PlanStep } from './plan-step.ts';
 
 /** A query set holds at most 4,096 queries; a dispatch takes two. */
 const MAX_DISPATCHES = 2048;
@@ -26,7 +26,10 @@ export class Profiler {
     sampling: readonly Dispatch[],
     shape: BatchShape,
   ): void {
-    const dispatches = [...plan.map((step) => dispatchFor(step, shape)), ...sampling].slice(0, MAX_DISPATCHES);
+    const dispatches = [
+      ...plan.map(({ dispatch, size }) => ({ ...dispatch, workgroups: size(shape) })),
+      ...sampling,
+    ].slice(0, MAX_DISPATCHES);
     dispatches.forEach((dispatch, index) => {
       const pass = encoder.beginComputePass({
         timestampWrites: {
