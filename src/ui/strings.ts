@@ -1,6 +1,6 @@
 import { modelStrings } from './model-strings.ts';
 
-/** Every sentence that a page of Lapis shows, in one place for translation. */
+/** Every sentence that a page of Lapis shows, for translation. */
 export const strings = {
   product: 'Lapis',
 
