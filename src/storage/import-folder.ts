@@ -82,8 +82,8 @@ async function manifestIn(directory: FileSystemDirectoryHandle): Promise<AnyMani
 }
 
 function modelOf(name: string): Pick<ModelRecord, 'id' | 'name' | 'license'> {
-  const clean = cleanName(name.replace(/^file:/, ''));
-  return { id: `folder:${clean}`, name: clean.replace(/\.gguf$/i, ''), license: GEMMA_TERMS };
+  const clean = cleanName(name.replace(/^file:|\.gguf$/gi, ''));
+  return { id: `folder:${clean}`, name: clean, license: GEMMA_TERMS };
 }
 
 /** Shards that are a GGUF's bytes: whatever version made the folder, all else is derived from them here. */
