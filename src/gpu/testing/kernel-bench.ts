@@ -10,6 +10,8 @@ export interface BenchCase {
   name: string;
   /** Dispatches, timed as a chain of many rounds by the GPU's clock; or any work, by the wall clock. */
   round: Dispatch[] | (() => Promise<void>);
+  /** How many times the thing whose time is wanted is in a round; default its dispatches. */
+  times?: number;
   /** That one round reads, or writes where that is more. */
   bytes?: number;
   flops?: number;
@@ -20,7 +22,7 @@ export interface BenchFigures {
   name: string;
   /** In one round. */
   dispatches: number;
-  /** Nanoseconds of one dispatch, or of the work. */
+  /** Nanoseconds of one dispatch, or of what a case says. */
   ns: number;
   GBps?: number;
   GFLOPs?: number;
@@ -39,22 +41,22 @@ export interface TimingOptions {
 export async function timeCase(
   device: GpuDevice,
   kernel: string,
-  { name, round, bytes, flops }: BenchCase,
+  { name, round, times, bytes, flops }: BenchCase,
   { runs, runMs, floorGBps }: TimingOptions,
 ): Promise<BenchFigures> {
   const run = Array.isArray(round) ? await chain(device, round) : wallClock(round);
   const first = await run(1);
   const rounds = Math.min(1000, Math.max(1, Math.floor(runMs / Math.max(await run(1), first / 10, 1e-3))));
-  const times: number[] = [];
-  for (let i = 0; i < runs; i++) times.push((await run(rounds)) / rounds);
-  const ms = median(times);
+  const samples: number[] = [];
+  for (let i = 0; i < runs; i++) samples.push((await run(rounds)) / rounds);
+  const ms = median(samples);
   const dispatches = Array.isArray(round) ? round.length : 1;
   const GBps = bytes === undefined ? undefined : bytes / ms / 1e6;
   return {
     kernel,
     name,
     dispatches,
-    ns: (ms * 1e6) / dispatches,
+    ns: (ms * 1e6) / (times ?? dispatches),
     ...(GBps !== undefined && { GBps, floorShare: GBps / floorGBps }),
     ...(flops !== undefined && { GFLOPs: flops / ms / 1e6 }),
   };
