@@ -146,11 +146,20 @@ describe.skipIf(!executablePath)('downloads in the pages', () => {
     const sentence =
       'The model needs 504 MB more, but the browser has only 120 MB left. Free some disk space or delete a model in Settings, then try again.';
     await card.getByText(sentence).waitFor();
+    await card.getByText('What is here is kept').waitFor();
     // Once, though both the download and the click that began it failed.
     expect(await card.getByRole('alert').count()).toBe(1);
     await card.getByRole('button', { name: 'Try again' }).click();
     await expect.poll(() => calls(page, 'downloadModel')).toHaveLength(2);
     await expect.poll(() => card.getByRole('alert').count()).toBe(0);
+  });
+
+  test('nothing is said to be kept of bytes that turned out to be wrong', async () => {
+    await using opened = await open(during('failed'));
+    const { page } = opened;
+    await setDownload(page, GEMMA, { error: { code: 'corrupt', message: 'It was deleted' } });
+    await cardOf(page).getByText('It was deleted.').waitFor();
+    expect(await cardOf(page).getByText('What is here is kept').count()).toBe(0);
   });
 
   test('a source that changed is told', async () => {

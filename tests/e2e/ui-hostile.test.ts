@@ -51,6 +51,19 @@ describe.skipIf(!executablePath)('names, notices and errors out of hostile files
         .map((element) => element.outerHTML.slice(0, 120)),
     );
     expect(outside).toEqual([]);
+    // Nor is anything drawn over its neighbour.
+    const overlapping = await page.evaluate(() =>
+      [...document.querySelectorAll('.status-area > *, .notices > *, .card, .card > *')]
+        .filter((element) => element.nextElementSibling && !element.nextElementSibling.matches('.visually-hidden'))
+        .filter((element) => {
+          const bottom = Math.max(
+            ...[element, ...element.querySelectorAll('p, li')].map((part) => part.getBoundingClientRect().bottom),
+          );
+          return bottom > element.nextElementSibling!.getBoundingClientRect().top + 1;
+        })
+        .map((element) => element.outerHTML.slice(0, 120)),
+    );
+    expect(overlapping).toEqual([]);
     expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(0);
     expect(opened.wrong).toEqual([]);
   });

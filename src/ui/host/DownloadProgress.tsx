@@ -7,7 +7,7 @@ import { strings } from '../strings.ts';
 import { phaseWords, progressWords } from './download-words.ts';
 import { ProgressBar } from './ProgressBar.tsx';
 import { Question } from './Question.tsx';
-import { Trouble } from './Trouble.tsx';
+import { sentence, Trouble } from './Trouble.tsx';
 import { useNow } from './useNow.ts';
 
 /** Less than this is fetched again in seconds: cancelling it needs no question. */
@@ -45,9 +45,9 @@ export function DownloadProgress({ download, onPause, onResume, onCancel }: Down
       </p>
       {phase === 'preparing' && <p class="quiet">{words.preparingText}</p>}
       {notice && <p class="callout">{notice}</p>}
-      {phase === 'retrying' && error && <p class="quiet">{error.message}</p>}
+      {phase === 'retrying' && error && <p class="quiet">{sentence(error.message)}</p>}
       {goesOn && error && <Trouble error={error} />}
-      {goesOn && bytesDone > 0 && <p class="quiet">{words.kept}</p>}
+      {goesOn && keepsBytes(download) && <p class="quiet">{words.kept}</p>}
       {asking.value ? (
         <Question
           yes={words.cancelSure}
@@ -97,4 +97,9 @@ export function DownloadProgress({ download, onPause, onResume, onCancel }: Down
       )}
     </div>
   );
+}
+
+/** Bytes that turned out to be wrong, or another model's, are not kept. */
+function keepsBytes({ bytesDone, error }: DownloadState): boolean {
+  return bytesDone > 0 && (error === undefined || error.code === 'network' || error.code === 'quota');
 }

@@ -18,6 +18,7 @@ export function Trouble({ error, children }: { error: ErrorPayload; children?: C
   );
 }
 
-function sentence(message: string): string {
+/** The message with a mark at its end. */
+export function sentence(message: string): string {
   return /[.!?…]$/.test(message) ? message : `${message}.`;
 }

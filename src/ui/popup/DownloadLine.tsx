@@ -3,6 +3,7 @@ import { isUnderWay } from '../../protocol/kept-downloads.ts';
 import { phaseWords, shortWords } from '../host/download-words.ts';
 import { Name } from '../host/Name.tsx';
 import { ProgressBar } from '../host/ProgressBar.tsx';
+import { sentence } from '../host/Trouble.tsx';
 import { useNow } from '../host/useNow.ts';
 import { icons } from '../icons.tsx';
 import { strings } from '../strings.ts';
@@ -35,7 +36,7 @@ export function DownloadLine({ download, onPause, onResume, onSettings }: Downlo
         </button>
       )}
       <ProgressBar label={words.bar(name)} done={bytesDone} total={bytesTotal} still={still || phase === 'queued'} />
-      {failed && error && <p class="download-reason">{error.message}</p>}
+      {failed && error && <p class="download-reason">{sentence(error.message)}</p>}
     </div>
   );
 }
