@@ -4,7 +4,7 @@ import { COPY_DST, type GpuDevice, UNIFORM } from './device.ts';
 import { type Gemma3Weights, type LayerWeights, normPair, normStride } from './gemma3-weights.ts';
 import { type Bindings, Kernel } from './kernel.ts';
 import attentionText from './kernels/attention/attention.wgsl?raw';
-import decodeText from './kernels/attention/decode.wgsl?raw';
+import blocksText from './kernels/attention/blocks.wgsl?raw';
 import extentText from './kernels/attention/extent.wgsl?raw';
 import joinRowsText from './kernels/attention/join_rows.wgsl?raw';
 import joinedText from './kernels/attention/joined.wgsl?raw';
@@ -15,6 +15,7 @@ import embedText from './kernels/embed/embed.wgsl?raw';
 import gelu from './kernels/gelu/gelu.wgsl?raw';
 import geluMul from './kernels/gelu/gelu_mul.wgsl?raw';
 import { madd } from './kernels/madd/madd.ts';
+import arrangedText from './kernels/matvec/arranged.wgsl?raw';
 import teamSumSubgroups from './kernels/matvec/sum_subgroups.wgsl?raw';
 import teamSumWorkgroup from './kernels/matvec/sum_workgroup.wgsl?raw';
 import naiveNormText from './kernels/norm/norm.wgsl?raw';
@@ -27,7 +28,15 @@ import cacheText from './kernels/rope/cache.wgsl?raw';
 import ropeText from './kernels/rope/rope.wgsl?raw';
 import { type WeightMatrix, weightBindings, weightText } from './kernels/weights/weights.ts';
 import { BLOCK_POSITIONS, type KvCache } from './kv-cache.ts';
-import { canGate, type InputPrologue, linear, matmulSplits, PROLOGUE_WORKGROUP, type RowClass } from './linear.ts';
+import {
+  canGate,
+  type InputPrologue,
+  linear,
+  matmulSplits,
+  PROLOGUE_WORKGROUP,
+  type RowClass,
+  rowsTogether,
+} from './linear.ts';
 import type { BatchShape, PlanStep } from './plan-step.ts';
 import rowsText from './rows.wgsl?raw';
 
@@ -68,11 +77,17 @@ export async function headPlan(context: PlanContext, rowClass: RowClass, batch: 
       output: buffers.logits,
       outputStride: config.vocabularySize,
       fromHeadRow: true,
+      arranged: isArranged(device, rowClass),
       ...(fused && { prologue: normPrologue(context, rowClass, last) }),
     },
   );
   if (rowClass.kind === 'generated') return steps;
   return steps.map(({ dispatch, size }) => ({ dispatch, size: (shape) => size({ ...shape, rows: 1 }) }));
+}
+
+/** Whether vectors between kernels stand as matvec reads them best (matvec/arranged.wgsl). */
+function isArranged(device: GpuDevice, rowClass: RowClass): boolean {
+  return rowClass.kind === 'generated' && !device.features.naive;
 }
 
 /** A norm on the residual stream: of what it reads, which branch it adds first, where the sum goes, and its weights. */
@@ -162,6 +177,7 @@ async function layerSteps(
         output: buffers.qkv,
         outputOffset: firstOutput,
         outputStride: qkvWidth,
+        arranged: isArranged(device, rowClass),
         ...(fused && { prologue: normPrologue(context, rowClass, first) }),
       }),
     ),
@@ -210,8 +226,13 @@ async function norm(
   const subgroups = device.features.shuffleWidth > 1;
   const kernel = await Kernel.compile(device, {
     label,
-    constants: { ...normConstants(context, rowClass, site), WORKGROUP: PROLOGUE_WORKGROUP },
-    parts: [rowsText, madd(device), workgroupSum(device), normRowText, normRowsText],
+    constants: {
+      ...normConstants(context, rowClass, site),
+      WORKGROUP: PROLOGUE_WORKGROUP,
+      ARRANGED: isArranged(device, rowClass) ? 1 : 0,
+      ROWS: rowClass.kind === 'generated' ? rowsTogether(rowClass.rows) : 1,
+    },
+    parts: [rowsText, madd(device), workgroupSum(device), arrangedText, normRowText, normRowsText],
     subgroups,
   });
   const norms = branchNorm ? normPair(branchNorm) : weights;
@@ -294,8 +315,11 @@ async function attention(
   const decodes = rowClass.kind === 'generated' && !device.features.naive;
   const join = decodes ? joinConstants(context, index) : {};
   const steps = await Promise.all([
-    decodes ? decode(context, batch, layer, index) : rope(context, batch, layer, index),
-    decodes ? (fused ? [] : joinRows(context, batch, join)) : attend(context, rowClass, batch, index),
+    decodes ? [] : rope(context, batch, layer, index),
+    device.features.naive
+      ? naiveAttention(context, rowClass, batch, index)
+      : blockAttention(context, rowClass, batch, layer, index),
+    decodes && !fused ? joinRows(context, rowClass.rows, batch, join) : [],
     linear(device, rowClass, {
       matrix,
       batch: batch.batch,
@@ -303,6 +327,7 @@ async function attention(
       output: buffers.branch,
       outputStride: config.hiddenSize,
       splits: matmulSplits(matrix.columns),
+      arranged: decodes,
       ...(fused && {
         prologue: {
           name: 'attention',
@@ -326,9 +351,10 @@ function joinConstants({ config, contextTokens, cache }: PlanContext, index: num
   };
 }
 
-/** The splits of generated rows' attention, from q, k and v as they were projected. */
-async function decode(
+/** Attention of prompt rows behind rope; the splits of generated rows' attention, from q, k and v as they were projected. */
+async function blockAttention(
   context: PlanContext,
+  rowClass: RowClass,
   batch: BatchBuffers,
   layer: LayerWeights,
   index: number,
@@ -336,12 +362,16 @@ async function decode(
   const { device, config, buffers, cache } = context;
   const { headCount, kvHeadCount, headDim } = config;
   const { keys, values, table } = cache.layer(index);
+  const generated = rowClass.kind === 'generated';
   const join = joinConstants(context, index);
+  const splits = generated ? join.SPLITS! : 1;
   const subgroups = device.features.shuffleWidth > 1;
   const kernel = await Kernel.compile(device, {
     label: 'attention',
     constants: {
       ...join,
+      SPLITS: splits,
+      GENERATED: generated ? 1 : 0,
       KV_HEADS: kvHeadCount,
       NORM_STRIDE: normStride(headDim) / 4,
       LANES: keyLanes(headDim),
@@ -357,13 +387,13 @@ async function decode(
       workgroupSum(device),
       subgroups ? teamSumSubgroups : teamSumWorkgroup,
       extentText,
-      decodeText,
+      blocksText,
     ],
     subgroups,
   });
   const angles = isGlobalLayer(config, index) ? buffers.globalAngles : buffers.localAngles;
-  const bindings = [batch.rows, buffers.qkv, normPair(layer.qNorm), angles, table, keys, values, buffers.partials];
-  const splits = join.SPLITS!;
+  const output = generated ? buffers.partials : buffers.attention;
+  const bindings = [batch.rows, buffers.qkv, normPair(layer.qNorm), angles, table, keys, values, output];
   const size = ({ rows, positions }: BatchShape): [number, number, number] => [
     headCount,
     rows,
@@ -375,17 +405,22 @@ async function decode(
 /** Joins the splits of several generated rows. */
 async function joinRows(
   { device, config, buffers }: PlanContext,
+  rows: number,
   batch: BatchBuffers,
   constants: Record<string, number>,
 ): Promise<PlanStep[]> {
-  const parts = [rowsText, madd(device), cacheText, extentText, joinedText, joinRowsText];
-  const kernel = await Kernel.compile(device, { label: 'attention join', constants, parts });
+  const parts = [rowsText, madd(device), cacheText, extentText, joinedText, arrangedText, joinRowsText];
+  const kernel = await Kernel.compile(device, {
+    label: 'attention join',
+    constants: { ...constants, ROWS: rowsTogether(rows) },
+    parts,
+  });
   const groups = Math.ceil((config.headCount * config.headDim) / 256);
   const dispatch = kernel.bind([[batch.rows, buffers.partials, buffers.attention]], [groups]);
   return [{ dispatch, size: ({ rows }) => [groups, rows, 1] }];
 }
 
-async function attend(
+async function naiveAttention(
   context: PlanContext,
   rowClass: RowClass,
   batch: BatchBuffers,
@@ -438,7 +473,7 @@ async function feedForward(
   const before = fused ? [] : await norm(context, rowClass, batch, site);
   const input = fused
     ? { batch: batch.batch, input: site.from, prologue: normPrologue(context, rowClass, site) }
-    : { batch: batch.batch, input: buffers.normed };
+    : { batch: batch.batch, input: buffers.normed, arranged: isArranged(device, rowClass) };
   const down = linear(device, rowClass, {
     matrix: layer.down,
     batch: batch.batch,
@@ -446,9 +481,11 @@ async function feedForward(
     output: buffers.branch,
     outputStride: hiddenSize,
     splits: matmulSplits(feedForwardSize),
+    arranged: gated && isArranged(device, rowClass),
   });
   if (gated) {
-    const output = { output: buffers.gated, outputStride: feedForwardSize, gated };
+    const outputArranged = isArranged(device, rowClass);
+    const output = { output: buffers.gated, outputStride: feedForwardSize, gated, outputArranged };
     return [
       ...before,
       ...(await linear(device, rowClass, { matrix: layer.gateUp[0]!, ...input, ...output })),

@@ -18,7 +18,7 @@ import {
 import { Sampler } from './kernels/sample/sample.ts';
 import { chooseKernels } from './known-answer.ts';
 import { KvCache } from './kv-cache.ts';
-import { canGate } from './linear.ts';
+import { canGate, rowsTogether } from './linear.ts';
 import { encodePlan, type PlanStep } from './plan-step.ts';
 import type { Profiler } from './profiler.ts';
 
@@ -35,6 +35,9 @@ export interface LoadOptions {
 
 export const DEFAULT_CONTEXT = 4096;
 export const DEFAULT_SLOTS = 4;
+
+/** Of a prompt's plan: some hundred microseconds of encoding. */
+const STEPS_A_SUBMIT = 48;
 
 /** The plans for one number of generated rows. */
 interface GeneratedPlan {
@@ -296,7 +299,7 @@ export class Gemma3 implements LoadedModel {
 
   async #submitStep(slots: readonly Slot[], positions: number[]): Promise<{ result: Promise<SampledToken[]> }> {
     const sampling = await this.#sampling(this.#generatedSampler, slots);
-    const plan = await this.#generatedPlan(2 ** Math.ceil(Math.log2(slots.length)));
+    const plan = await this.#generatedPlan(rowsTogether(slots.length));
     for (const [row, slot] of slots.entries()) this.#cache.prepareWrite(slot, positions[row], positions[row] + 1);
     const { generated } = this.#buffers;
     if (slots.length !== this.#generatedRows.length || slots.some((slot, i) => slot !== this.#generatedRows[i])) {
@@ -333,7 +336,11 @@ export class Gemma3 implements LoadedModel {
     queue.writeBuffer(prompt.batch, 0, new Uint32Array([tokens.length, tokens.length - 1, 0, 0]));
     const shape = { rows: tokens.length, positions: state.position };
     const last = sampling.length > 0;
-    const plan = last ? [...this.#promptPlan, ...this.#promptHead] : this.#promptPlan;
+    let plan = last ? [...this.#promptPlan, ...this.#promptHead] : this.#promptPlan;
+    // The GPU begins while the rest is being encoded, which takes milliseconds.
+    for (; plan.length > STEPS_A_SUBMIT && !this.profiler; plan = plan.slice(STEPS_A_SUBMIT)) {
+      void this.#submit(plan.slice(0, STEPS_A_SUBMIT), shape, [], []);
+    }
     return this.#submit(plan, shape, last ? [slot] : [], sampling);
   }
 

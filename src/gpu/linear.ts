@@ -3,8 +3,10 @@ import { type Bindings, Kernel } from './kernel.ts';
 import gelu from './kernels/gelu/gelu.wgsl?raw';
 import { madd } from './kernels/madd/madd.ts';
 import matmul from './kernels/matmul/matmul.wgsl?raw';
+import arrangedText from './kernels/matvec/arranged.wgsl?raw';
 import plainInput from './kernels/matvec/input.wgsl?raw';
 import matvec from './kernels/matvec/matvec.wgsl?raw';
+import matvecRows from './kernels/matvec/matvec_rows.wgsl?raw';
 import naive from './kernels/matvec/naive.wgsl?raw';
 import operandsText from './kernels/matvec/operands.wgsl?raw';
 import sumSubgroups from './kernels/matvec/sum_subgroups.wgsl?raw';
@@ -34,6 +36,10 @@ export interface LinearOperands {
   splits?: number;
   /** One generated row: what makes the input from `input`, in every workgroup. */
   prologue?: InputPrologue;
+  /** Generated rows: the input is arranged for as many rows (matvec/arranged.wgsl), which reads faster. */
+  arranged?: boolean;
+  /** Generated rows: the same for the output, which has `outputStride` columns. */
+  outputArranged?: boolean;
   /** Instead of `matvecGeometry`'s (measurements). */
   geometry?: MatvecGeometry;
 }
@@ -63,7 +69,12 @@ export async function linear(device: GpuDevice, rowClass: RowClass, operands: Li
   // A CPU adapter gains nothing from shuffles or from tiles in workgroup memory.
   if (device.features.naive) return Promise.all(parts.map((part) => naiveStep(device, operands, part)));
   if (rowClass.kind === 'prompt') return Promise.all(parts.map((part) => matmulStep(device, operands, part)));
-  return Promise.all(parts.map((part) => matvecStep(device, rowClass.rows, operands, part)));
+  return Promise.all(parts.map((part) => matvecStep(device, rowsTogether(rowClass.rows), operands, part)));
+}
+
+/** How many generated rows a kernel takes together that is to serve so many. */
+export function rowsTogether(rows: number): number {
+  return rows === 1 ? 1 : rows <= 4 ? 4 : 8;
 }
 
 async function naiveStep(device: GpuDevice, operands: LinearOperands, part: WeightPart): Promise<PlanStep> {
@@ -77,6 +88,9 @@ async function naiveStep(device: GpuDevice, operands: LinearOperands, part: Weig
   return matvecPlanStep(device, kernel, operands, part, outputs, { perGroup: 64, rowsAtOnce: 4 });
 }
 
+/** Prompt rows of a matmul tile, as in matmul.wgsl. */
+const TILE_ROWS = 64;
+
 async function matmulStep(device: GpuDevice, operands: LinearOperands, part: WeightPart): Promise<PlanStep> {
   const { matrix, gated } = operands;
   const outputs = gated ? part.rows / 2 : part.rows;
@@ -89,7 +103,7 @@ async function matmulStep(device: GpuDevice, operands: LinearOperands, part: Wei
   });
   const tiles = Math.ceil(part.rows / tile);
   const dispatch = kernel.bind(bindings(device, operands, part, outputs), [tiles], `matmul ${matrix.label}`);
-  return { dispatch, size: ({ rows }) => [tiles, Math.ceil(rows / 64), splits] };
+  return { dispatch, size: ({ rows }) => [tiles, Math.ceil(rows / TILE_ROWS), splits] };
 }
 
 /** Weight rows of a matmul tile: few where a matrix has few rows, since wide tiles would leave most of a large GPU idle. */
@@ -128,6 +142,8 @@ async function matvecStep(
       WORKGROUP: workgroup,
       LANES: geometry.lanes,
       OUTPUTS: geometry.outputs,
+      ARRANGED: operands.arranged ? 1 : 0,
+      OUTPUT_ARRANGED: operands.outputArranged ? 1 : 0,
       ...(subgroups && { SHUFFLE: shuffleWidth }),
       ...prologue?.constants,
     },
@@ -138,8 +154,8 @@ async function matvecStep(
       weightText(matrix.type),
       gelu,
       subgroups ? sumSubgroups : sumWorkgroup,
-      ...(prologue?.parts ?? [plainInput]),
-      matvec,
+      arrangedText,
+      ...(rowsAtOnce > 1 ? [matvecRows] : [...(prologue?.parts ?? [plainInput]), matvec]),
     ],
     subgroups,
   });
@@ -183,11 +199,14 @@ export interface MatvecGeometry {
 }
 
 /** Teams as wide as it takes to have this many invocations: what keeps a large GPU's memory busy. */
-const ENOUGH_INVOCATIONS = 49_152;
+const ENOUGH_INVOCATIONS = 65_536;
+/** Few rows of weights leave room for wider teams, whose steps are a chain. */
+const FEW_OUTPUTS = 4096;
+const FEW_STEPS = 4;
 
 /**
  * Lanes by the matrix alone, so that a row's bits do not depend on the rows beside it: of 8 to 128 the fewest that give enough
- * invocations, and more where the last step over a row's groups of 16 columns then wastes fewer.
+ * invocations and few steps over the groups of 16 columns, and more where the last step then wastes fewer.
  */
 export function matvecGeometry(
   matrix: { rows: number; columns: number },
@@ -197,8 +216,15 @@ export function matvecGeometry(
 ): MatvecGeometry {
   const groups = matrix.columns / 16;
   const used = (lanes: number) => groups / (Math.ceil(groups / lanes) * lanes);
-  const enough = ENOUGH_INVOCATIONS / (matrix.rows / halves);
+  const teams = matrix.rows / halves;
+  const enough = Math.max(ENOUGH_INVOCATIONS / teams, teams <= FEW_OUTPUTS ? groups / FEW_STEPS : 0);
   let lanes = 8;
   while (lanes < 128 && lanes < groups && (lanes < enough || used(lanes * 2) >= used(lanes))) lanes *= 2;
-  return { workgroup: 256, lanes, outputs: outputs >= 65536 && rows <= 2 ? 2 : 1 };
+  return { workgroup: 128, lanes, outputs: outputsOfTeam(outputs, halves, rows) };
+}
+
+/** Outputs share what is read of the input, which counts where many are left for each team or several rows are read. */
+function outputsOfTeam(outputs: number, halves: number, rows: number): number {
+  if (rows > 1) return outputs > FEW_OUTPUTS ? 4 / halves : 1;
+  return outputs >= 65536 ? 2 : 1;
 }

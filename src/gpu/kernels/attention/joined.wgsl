@@ -1,5 +1,5 @@
 // Joins the splits of a generated row's attention: Σ_s e^(m_s − m)·a_s / Σ_s e^(m_s − m)·l_s, four dimensions at a time.
-// input: [rows][HEADS][SPLITS][HEAD_DIM/4 + 1] as decode.wgsl leaves it.
+// input: [rows][HEADS][SPLITS][HEAD_DIM/4 + 1] as blocks.wgsl leaves it.
 const HEAD_QUADS = HEAD_DIM / 4u;
 
 // Quad i of a row, over all heads.

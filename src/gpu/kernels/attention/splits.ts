@@ -25,7 +25,7 @@ function layerBlocks(config: Gemma3Config, layer: number, contextTokens: number)
     : Math.min(context, Math.ceil(config.slidingWindow / BLOCK_POSITIONS) + 1);
 }
 
-/** Invocations that share a key in decode.wgsl: the most, up to 8, that divide its runs of 8 dimensions. */
+/** Invocations that share a key in blocks.wgsl: the most, up to 8, that divide its runs of 8 dimensions. */
 export function keyLanes(headDim: number): number {
   return [8, 4, 2, 1].find((lanes) => (headDim / 8) % lanes === 0)!;
 }

@@ -6,7 +6,7 @@ import { COPY_DST, COPY_SRC, type GpuDevice, STORAGE, UNIFORM } from '../../devi
 import { linear, type RowClass } from '../../linear.ts';
 import { encodePlan } from '../../plan-step.ts';
 import { createWeightMatrix, WeightUploader } from '../weights/weights.ts';
-import { linearReference } from './reference.ts';
+import { arrangedAt, linearReference } from './reference.ts';
 
 /** ms; SwiftShader takes seconds for each matmul pipeline, and the machine may be busy. */
 const COMPILE_TIMEOUT = 240_000;
@@ -60,6 +60,7 @@ describe.each(SETTINGS)('matrix products, $setting', ({ options, prompts }) => {
     rowClass: RowClass,
     gated = false,
     seed = 1,
+    order: { arranged?: boolean; outputArranged?: boolean; splits?: number } = {},
   ) {
     const random = randomSource(seed);
     const weightRows = gated ? outputs * 2 : outputs;
@@ -75,15 +76,24 @@ describe.each(SETTINGS)('matrix products, $setting', ({ options, prompts }) => {
     const batch = device.createBuffer('batch', 16, UNIFORM | COPY_DST);
     device.device.queue.writeBuffer(batch, 0, new Uint32Array([inputRows, 0, 0, 0]));
     const input = device.createBuffer('x', 8 * columns * 4 + x.byteLength, STORAGE | COPY_DST);
-    device.device.queue.writeBuffer(input, 0, x);
-    const output = device.createBuffer('y', inputRows * outputs * 4, STORAGE | COPY_SRC);
-    const steps = await linear(device, rowClass, { matrix, batch, input, output, outputStride: outputs, gated });
+    device.device.queue.writeBuffer(input, 0, order.arranged ? arranged(x, columns, inputRows) : x);
+    const count = (order.splits ?? 1) * inputRows * outputs;
+    const output = device.createBuffer('y', count * 4, STORAGE | COPY_SRC);
+    const steps = await linear(device, rowClass, {
+      matrix,
+      batch,
+      input,
+      output,
+      outputStride: outputs,
+      gated,
+      ...order,
+    });
     const encoder = device.device.createCommandEncoder();
     const pass = encoder.beginComputePass();
     encodePlan(pass, steps, { rows: inputRows, positions: 1 });
     pass.end();
     device.device.queue.submit([encoder.finish()]);
-    const y = new Float32Array(await device.read(output, inputRows * outputs * 4));
+    const y = new Float32Array(await device.read(output, count * 4));
     return { y, expected: () => linearReference(dequantize(type, stored), x, columns, { gated }) };
   }
 
@@ -122,6 +132,16 @@ describe.each(SETTINGS)('matrix products, $setting', ({ options, prompts }) => {
     }
   });
 
+  test.each([1, 4])('input and output may be arranged for %i generated rows', async (rows) => {
+    if (options.naive) return;
+    const plain = await run('Q8_0', 64, 1152, rows, { kind: 'generated', rows });
+    const apart = await run('Q8_0', 64, 1152, rows, { kind: 'generated', rows }, false, 1, {
+      arranged: true,
+      outputArranged: true,
+    });
+    expect(plain.y.map((_, i) => apart.y[arrangedAt(i % 64, Math.floor(i / 64), 64, rows)])).toEqual(plain.y);
+  });
+
   if (!prompts) return;
 
   test.each(TYPES)(
@@ -156,4 +176,24 @@ describe.each(SETTINGS)('matrix products, $setting', ({ options, prompts }) => {
     },
     COMPILE_TIMEOUT,
   );
+
+  test(
+    'prompt rows whose columns are split: the sums add up',
+    async () => {
+      if (options.naive) return;
+      const { y, expected } = await run('Q4_0', 40, 288, 5, { kind: 'prompt' }, false, 1, { splits: 4 });
+      const sums = Float32Array.from({ length: 200 }, (_, i) => y[i] + y[200 + i] + y[400 + i] + y[600 + i]);
+      expectClose(sums, expected(), tolerance(288));
+    },
+    COMPILE_TIMEOUT,
+  );
 });
+
+/** Rows as matvec reads them best, all of them together. */
+function arranged(x: Float32Array, columns: number, rows: number): Float32Array<ArrayBuffer> {
+  const words = new Float32Array(x.length);
+  x.forEach((value, i) => {
+    words[arrangedAt(i % columns, Math.floor(i / columns), columns, rows)] = value;
+  });
+  return words;
+}

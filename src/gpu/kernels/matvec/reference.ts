@@ -25,3 +25,16 @@ function product(w: Float32Array, n: number, x: Float32Array, r: number, columns
   for (let k = 0; k < columns; k++) sum += w[n * columns + k]! * x[r * columns + k]!;
   return sum;
 }
+
+/** Where a column of a row stands in a vector arranged for so many rows together (arranged.wgsl). */
+export function arrangedAt(column: number, row: number, columns: number, rows: number): number {
+  const group = Math.floor(column / 16);
+  const k = column % 16;
+  if (rows === 1) return (Math.floor(k / 4) * (columns / 16) + group) * 4 + (k % 4);
+  return ((k * (rows / 4) + Math.floor(row / 4)) * (columns / 16) + group) * 4 + (row % 4);
+}
+
+/** Where it stands in order of columns. */
+export function inOrder(column: number, row: number, columns: number): number {
+  return row * columns + column;
+}

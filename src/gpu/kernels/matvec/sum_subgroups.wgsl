@@ -1,11 +1,11 @@
-// Sums over the LANES invocations of a team, by shuffles among SHUFFLE of them and through workgroup memory where a team is wider. SHUFFLE
+// Sums (f32 or vec4<f32>, as the kernel says) over the LANES invocations of a team, by shuffles among SHUFFLE of them and through workgroup memory where a team is wider. SHUFFLE
 // is at most the adapter's smallest subgroup size and teams are aligned runs of the local index; that a subgroup holds consecutive
 // local indices is checked by the known-answer test at load. The result stands in every lane.
 const TEAM_PARTS = LANES / SHUFFLE; // 0 where a team is narrower
 
-var<workgroup> team_partials: array<f32, WORKGROUP / SHUFFLE + 1u>;
+var<workgroup> team_partials: array<Sum, WORKGROUP / SHUFFLE + 1u>;
 
-fn team_sum(value: f32, local: u32) -> f32 {
+fn team_sum(value: Sum, local: u32) -> Sum {
   var sum = value;
   for (var step = 1u; step < min(LANES, SHUFFLE); step <<= 1u) {
     sum += subgroupShuffleXor(sum, step);
@@ -17,7 +17,7 @@ fn team_sum(value: f32, local: u32) -> f32 {
     }
     workgroupBarrier();
     let first = local / LANES * TEAM_PARTS;
-    sum = 0.0;
+    sum = Sum();
     for (var part = 0u; part < TEAM_PARTS; part++) {
       sum += team_partials[first + part];
     }

@@ -16,31 +16,36 @@ fn squares_of(v: vec4<f32>, sum: f32) -> f32 {
 }
 
 fn norm_row(row: u32, local: u32, keeps_residual: bool) {
+  // All that is read is on its way at once: the rest is a chain of sums.
   var x: array<vec4<f32>, QUAD_STEPS>;
+  var t: array<vec4<f32>, QUAD_STEPS>;
+  var w1: array<vec4<f32>, QUAD_STEPS>;
+  var w2: array<vec4<f32>, QUAD_STEPS>;
   for (var step = 0u; step < QUAD_STEPS; step++) {
-    x[step] = input[row * QUADS + min(step * WORKGROUP + local, QUADS - 1u)];
+    let i = min(step * WORKGROUP + local, QUADS - 1u);
+    x[step] = input[row * QUADS + i];
+    w2[step] = norms[ADD * NORM_STRIDE + i];
+    if (ADD == 1u) {
+      w1[step] = norms[i];
+      t[step] = branch[row * QUADS + i];
+      for (var b = 1u; b < BRANCHES; b++) {
+        t[step] += branch[(b * batch.row_count + row) * QUADS + i];
+      }
+    }
   }
   if (ADD == 1u) {
-    var t: array<vec4<f32>, QUAD_STEPS>;
     var squares = 0.0;
     for (var step = 0u; step < QUAD_STEPS; step++) {
-      let i = step * WORKGROUP + local;
-      if (i < QUADS) {
-        t[step] = branch[row * QUADS + i];
-        for (var b = 1u; b < BRANCHES; b++) {
-          t[step] += branch[(b * batch.row_count + row) * QUADS + i];
-        }
+      if (step * WORKGROUP + local < QUADS) {
         squares = squares_of(t[step], squares);
       }
     }
     let factor = norm_scale(workgroup_sum(vec2<f32>(squares, 0.0), local).x);
     for (var step = 0u; step < QUAD_STEPS; step++) {
       let i = step * WORKGROUP + local;
-      if (i < QUADS) {
-        x[step] = madd4(t[step] * factor, norms[i], x[step]);
-        if (keeps_residual) {
-          residual[row * QUADS + i] = x[step];
-        }
+      x[step] = madd4(t[step] * factor, w1[step], x[step]);
+      if (i < QUADS && keeps_residual) {
+        residual[row * QUADS + i] = x[step];
       }
     }
   }
@@ -54,7 +59,7 @@ fn norm_row(row: u32, local: u32, keeps_residual: bool) {
   for (var step = 0u; step < QUAD_STEPS; step++) {
     let i = step * WORKGROUP + local;
     if (i < QUADS) {
-      store_normed(row, i, x[step] * factor * norms[ADD * NORM_STRIDE + i]);
+      store_normed(row, i, x[step] * factor * w2[step]);
     }
   }
 }

@@ -4,6 +4,8 @@ import { COPY_DST, type GpuDevice, UNIFORM } from '../../device.ts';
 import { Kernel } from '../../kernel.ts';
 import rowsText from '../../rows.wgsl?raw';
 import fused from '../madd/fused.wgsl?raw';
+import arranged from '../matvec/arranged.wgsl?raw';
+import { arrangedAt, inOrder } from '../matvec/reference.ts';
 import normRowText from './norm_row.wgsl?raw';
 import normRowsText from './norm_rows.wgsl?raw';
 import { rmsNormReference } from './reference.ts';
@@ -27,12 +29,14 @@ describe.each(SETTINGS)('norms by whole workgroups, $setting', ({ options }) => 
   afterAll(() => close());
 
   test.each([
-    [96, 0],
-    [1152, 0],
-    [32, 1],
-    [640, 1],
-    [2560, 3],
-  ])('width %i, a branch of %i sums', async (columns, branches) => {
+    [96, 0, 4],
+    [1152, 0, 0],
+    [32, 1, 8],
+    [640, 1, 0],
+    [2560, 3, 4],
+  ])('width %i, a branch of %i sums, arranged for %i rows', async (columns, branches, together) => {
+    const rows = Math.max(1, together);
+    const place = together > 0 ? arrangedAt : inOrder;
     const random = randomSource(columns + branches);
     // Rows of very different size.
     const rowsOf = () =>
@@ -54,19 +58,25 @@ describe.each(SETTINGS)('norms by whole workgroups, $setting', ({ options }) => 
         BRANCHES: Math.max(1, branches),
         NORM_STRIDE: stride / 4,
         WORKGROUP: 256,
+        ARRANGED: place === inOrder ? 0 : 1,
+        ROWS: rows,
         F_EPSILON: EPSILON,
         ...(subgroups && { SHUFFLE: device.features.shuffleWidth }),
       },
-      parts: [rowsText, fused, subgroups ? sumSubgroups : sumWorkgroup, normRowText, normRowsText],
+      parts: [rowsText, fused, subgroups ? sumSubgroups : sumWorkgroup, arranged, normRowText, normRowsText],
       subgroups,
     });
     const batch = device.createBuffer('batch', 16, UNIFORM | COPY_DST);
     device.device.queue.writeBuffer(batch, 0, new Uint32Array([ROWS, 0, 0, 0]));
     const branch = Float32Array.from(sums.flatMap((sum) => [...sum]));
-    const [from, t, w, to, h] = [x, branch, norms, x.slice().fill(-1), x.slice().fill(Number.NaN)].map((data) =>
-      device.createBufferWith('norm', data),
-    );
-    const actual = await runAndRead(device, [kernel.bind([[batch, from, t, w, to, h]], [ROWS])], h, ROWS * columns);
+    const [from, t, w, to, h] = [
+      x,
+      branch,
+      norms,
+      x.slice().fill(-1),
+      new Float32Array(8 * columns).fill(Number.NaN),
+    ].map((data) => device.createBufferWith('norm', data));
+    const actual = await runAndRead(device, [kernel.bind([[batch, from, t, w, to, h]], [ROWS])], h, 8 * columns);
     const residual = new Float32Array(await device.read(to, ROWS * columns * 4));
     for (let r = 0; r < ROWS; r++) {
       const rowOf = (data: Float32Array) => data.slice(r * columns, (r + 1) * columns);
@@ -79,7 +89,8 @@ describe.each(SETTINGS)('norms by whole workgroups, $setting', ({ options }) => 
       } else {
         expect(rowOf(residual)).toEqual(expected.map(() => -1));
       }
-      expectClose(rowOf(actual), rmsNormReference(expected, w2, EPSILON), TOLERANCE);
+      const normed = expected.map((_, i) => actual[place(i, r, columns, rows)]!);
+      expectClose(normed, rmsNormReference(expected, w2, EPSILON), TOLERANCE);
     }
   });
 });

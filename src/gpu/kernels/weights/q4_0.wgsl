@@ -5,12 +5,5 @@
 fn load16(index: u32) -> array<vec4<f32>, 4> {
   let block = index >> 1u;
   let d = half_of(scales[block >> 1u], block);
-  let q = quants[index];
-  let eight = vec4<f32>(8.0);
-  return array<vec4<f32>, 4>(
-    d * (vec4<f32>(low_nibbles(q.x)) - eight),
-    d * (vec4<f32>(high_nibbles(q.x)) - eight),
-    d * (vec4<f32>(low_nibbles(q.y)) - eight),
-    d * (vec4<f32>(high_nibbles(q.y)) - eight),
-  );
+  return centered(d, nibbles16(quants[index]), 8.0);
 }

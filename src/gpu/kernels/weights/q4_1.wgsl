@@ -4,13 +4,5 @@
 
 fn load16(index: u32) -> array<vec4<f32>, 4> {
   let head = unpack2x16float(heads[index >> 1u]);
-  let q = quants[index];
-  let d = head.x;
-  let m = vec4<f32>(head.y);
-  return array<vec4<f32>, 4>(
-    d * vec4<f32>(low_nibbles(q.x)) + m,
-    d * vec4<f32>(high_nibbles(q.x)) + m,
-    d * vec4<f32>(low_nibbles(q.y)) + m,
-    d * vec4<f32>(high_nibbles(q.y)) + m,
-  );
+  return shifted(head.x, nibbles16(quants[index]), head.y);
 }

@@ -6,13 +6,5 @@
 fn load16(index: u32) -> array<vec4<f32>, 4> {
   let head = heads[index >> 4u];
   let factor = unpack2x16float(head.x) * scale_and_min(head, (index >> 1u) & 7u);
-  let q = quants[index];
-  let d = factor.x;
-  let minimum = vec4<f32>(factor.y);
-  return array<vec4<f32>, 4>(
-    d * vec4<f32>(low_nibbles(q.x)) - minimum,
-    d * vec4<f32>(high_nibbles(q.x)) - minimum,
-    d * vec4<f32>(low_nibbles(q.y)) - minimum,
-    d * vec4<f32>(high_nibbles(q.y)) - minimum,
-  );
+  return shifted(factor.x, nibbles16(quants[index]), -factor.y);
 }

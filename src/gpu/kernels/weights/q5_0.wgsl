@@ -6,13 +6,5 @@
 fn load16(index: u32) -> array<vec4<f32>, 4> {
   let block = index >> 1u;
   let d = half_of(scales[block >> 1u], block);
-  let q = quants[index];
-  let bits = fifth_bits[block] >> ((index & 1u) << 4u);
-  let sixteen = vec4<f32>(16.0);
-  return array<vec4<f32>, 4>(
-    d * (vec4<f32>(low_nibbles(q.x) | fifth(bits)) - sixteen),
-    d * (vec4<f32>(high_nibbles(q.x) | fifth(bits >> 4u)) - sixteen),
-    d * (vec4<f32>(low_nibbles(q.y) | fifth(bits >> 8u)) - sixteen),
-    d * (vec4<f32>(high_nibbles(q.y) | fifth(bits >> 12u)) - sixteen),
-  );
+  return centered(d, fifth16(quants[index], fifth_bits[block] >> ((index & 1u) << 4u)), 16.0);
 }

@@ -7,14 +7,5 @@
 fn load16(index: u32) -> array<vec4<f32>, 4> {
   let block = index >> 1u;
   let head = unpack2x16float(heads[block]);
-  let q = quants[index];
-  let bits = fifth_bits[block] >> ((index & 1u) << 4u);
-  let d = head.x;
-  let m = vec4<f32>(head.y);
-  return array<vec4<f32>, 4>(
-    d * vec4<f32>(low_nibbles(q.x) | fifth(bits)) + m,
-    d * vec4<f32>(high_nibbles(q.x) | fifth(bits >> 4u)) + m,
-    d * vec4<f32>(low_nibbles(q.y) | fifth(bits >> 8u)) + m,
-    d * vec4<f32>(high_nibbles(q.y) | fifth(bits >> 12u)) + m,
-  );
+  return shifted(head.x, fifth16(quants[index], fifth_bits[block] >> ((index & 1u) << 4u)), head.y);
 }

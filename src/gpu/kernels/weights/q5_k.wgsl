@@ -7,14 +7,5 @@
 fn load16(index: u32) -> array<vec4<f32>, 4> {
   let head = heads[index >> 4u];
   let factor = unpack2x16float(head.x) * scale_and_min(head, (index >> 1u) & 7u);
-  let q = quants[index];
-  let bits = fifth_bits[index >> 1u] >> ((index & 1u) << 4u);
-  let d = factor.x;
-  let minimum = vec4<f32>(factor.y);
-  return array<vec4<f32>, 4>(
-    d * vec4<f32>(low_nibbles(q.x) | fifth(bits)) - minimum,
-    d * vec4<f32>(high_nibbles(q.x) | fifth(bits >> 4u)) - minimum,
-    d * vec4<f32>(low_nibbles(q.y) | fifth(bits >> 8u)) - minimum,
-    d * vec4<f32>(high_nibbles(q.y) | fifth(bits >> 12u)) - minimum,
-  );
+  return shifted(factor.x, fifth16(quants[index], fifth_bits[index >> 1u] >> ((index & 1u) << 4u)), -factor.y);
 }

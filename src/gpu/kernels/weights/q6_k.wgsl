@@ -5,21 +5,19 @@
 @group(1) @binding(2) var<storage, read> sub_scales: array<u32>;
 @group(1) @binding(3) var<storage, read> scales: array<u32>;
 
-fn upper(bits: u32) -> vec4<u32> {
-  return ((vec4<u32>(bits) >> vec4<u32>(0u, 2u, 4u, 6u)) & vec4<u32>(3u)) << vec4<u32>(4u);
+// The upper two bits of eight elements, which are the lowest 16 of the word: those of the even elements as bits 4 and 5 of a byte each.
+fn upper(bits: u32) -> u32 {
+  let pairs = bits & 0x3333u;
+  let spread = (pairs | (pairs << 8u)) & 0x00330033u;
+  return ((spread | (spread << 4u)) & 0x03030303u) << 4u;
 }
 
 fn load16(index: u32) -> array<vec4<f32>, 4> {
   let block = index >> 4u;
   let sub_scale = bitcast<i32>(sub_scales[index >> 2u] << (24u - (index & 3u) * 8u)) >> 24u;
   let d = half_of(scales[block >> 1u], block) * f32(sub_scale);
-  let q = quants[index];
   let bits = upper_bits[index];
-  let middle = vec4<f32>(32.0);
-  return array<vec4<f32>, 4>(
-    d * (vec4<f32>(low_nibbles(q.x) | upper(bits)) - middle),
-    d * (vec4<f32>(high_nibbles(q.x) | upper(bits >> 8u)) - middle),
-    d * (vec4<f32>(low_nibbles(q.y) | upper(bits >> 16u)) - middle),
-    d * (vec4<f32>(high_nibbles(q.y) | upper(bits >> 24u)) - middle),
-  );
+  let even = vec2<u32>(upper(bits), upper(bits >> 16u));
+  let odd = vec2<u32>(upper(bits >> 2u), upper(bits >> 18u));
+  return centered(d, quants16(quants[index], even, odd), 32.0);
 }

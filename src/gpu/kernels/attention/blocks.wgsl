@@ -1,10 +1,12 @@
-// Attention of generated rows from q, k and v as the projections leave them: norm, RoPE and the cache's new entry included.
-// q and k get RMSNorm over HEAD_DIM with their effective weights, then RoPE (i pairs with i + HEAD_DIM/2); q is scaled. A workgroup takes a head,
-// a row and a split of the row's blocks of 64 positions; it makes the row's own key and value itself, and one of the workgroups
-// that need them writes them to the cache. Query q sees key k iff 0 ≤ q − k (< WINDOW, if WINDOW is not 0).
-// partials: [rows][HEADS][SPLITS][HEAD_DIM/4 + 1]: the unnormalised sum, then (maximum, sum of weights, 0, 0); joined.wgsl joins them.
+// softmax(q·Kᵀ)·V for a row and a head, over blocks of 64 positions with a running maximum. A workgroup takes a split of the row's blocks.
+// Query q sees key k iff 0 ≤ q − k (< WINDOW, if WINDOW is not 0). Blocks stand at absolute positions: a row's bits depend on its position.
+//   GENERATED = 1: q, k and v are as the projections leave them. q and k get RMSNorm over HEAD_DIM with their effective weights, then RoPE (i
+//   pairs with i + HEAD_DIM/2); q is scaled. The workgroup makes the row's own key and value itself, and one of those that need them
+//   writes them to the cache. out: [rows][HEADS][SPLITS][HEAD_DIM/4 + 1]: the unnormalised sum, then (maximum, sum of weights, 0, 0), which
+//   joined.wgsl joins.
+//   GENERATED = 0: q is ready and the cache complete (rope.wgsl); SPLITS is 1 and out the result, [rows][HEADS][HEAD_DIM/4].
 // qkv: [rows][(HEADS + 2·KV_HEADS)·HEAD_DIM]; norms: q's, then k's at NORM_STRIDE; angles: [position][HEAD_DIM/2] (cos, sin); keys, values:
-// [entry][KV_HEADS][HEAD_DIM/2] packed halves. Blocks stand at absolute positions: a row's bits depend on its position alone.
+// [entry][KV_HEADS][HEAD_DIM/2] packed halves.
 @group(0) @binding(0) var<storage, read> rows: array<Row>;
 @group(0) @binding(1) var<storage, read> qkv: array<f32>;
 @group(0) @binding(2) var<storage, read> norms: array<f32>;
@@ -12,7 +14,9 @@
 @group(0) @binding(4) var<storage, read> table: array<u32>;
 @group(0) @binding(5) var<storage, read_write> keys: array<vec4<u32>>;
 @group(0) @binding(6) var<storage, read_write> values: array<vec2<u32>>;
-@group(0) @binding(7) var<storage, read_write> partials: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> out: array<vec4<f32>>;
+
+alias Sum = f32; // of a team
 
 const HALF = HEAD_DIM / 2u;
 const QUADS = HEAD_DIM / 4u;
@@ -94,7 +98,6 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   }
   let qkv_at = row_index * (HEADS + 2u * KV_HEADS) * HEAD_DIM;
   let v_at = qkv_at + (HEADS + KV_HEADS + kv_head) * HEAD_DIM;
-  prepare(qkv_at + head * HEAD_DIM, qkv_at + (HEADS + kv_head) * HEAD_DIM, position, local);
 
   let first_block = extent.first_block + split * extent.blocks_per_split;
   let end_block = min(position / BLOCK_POSITIONS + 1u, first_block + extent.blocks_per_split);
@@ -102,12 +105,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let lane = local % LANES;
   let quad = local % QUADS;
   let value_team = local / QUADS;
-  let value = own_value(v_at, quad);
+  var value: vec2<u32>;
   var q: array<vec4<f32>, 2u * LANE_CHUNKS>;
-  for (var c = 0u; c < LANE_CHUNKS; c++) {
-    q[2u * c] = query_quad(2u * (c * LANES + lane));
-    q[2u * c + 1u] = query_quad(2u * (c * LANES + lane) + 1u);
-  }
+  var key_words: array<vec4<u32>, KEY_STEPS * LANE_CHUNKS>;
+  var value_words: array<vec2<u32>, TEAM_VALUES>;
 
   var highest = LOWEST;
   var total = 0.0;
@@ -117,19 +118,46 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let begin = max(extent.first_key, block_start) - block_start;
     let end = min(position + 1u, block_start + BLOCK_POSITIONS) - block_start;
     let entry = cache_entry(table[table_index(row.slot, block_start)], block_start);
-    // Keys that are not seen are read elsewhere, and so is the row's own, which another workgroup may be writing: loads without a
-    // condition are in flight together.
-    let own = select(BLOCK_POSITIONS, position - block_start, block == position / BLOCK_POSITIONS);
+    // Keys that are not seen are read elsewhere, and so is a generated row's own, which another workgroup may be writing: loads without a
+    // condition are in flight together, and the first block's while the query is made.
+    let has_own = GENERATED == 1u && block == position / BLOCK_POSITIONS;
+    let own = select(BLOCK_POSITIONS, position - block_start, has_own);
     let elsewhere = (own + 1u) % BLOCK_POSITIONS;
+    for (var step = 0u; step < KEY_STEPS; step++) {
+      let k = step * KEYS_AT_ONCE + local / LANES;
+      let cell = entry + select(elsewhere, k, k >= begin && k < end && k != own);
+      for (var c = 0u; c < LANE_CHUNKS; c++) {
+        key_words[step * LANE_CHUNKS + c] = keys[(cell * KV_HEADS + kv_head) * CHUNKS + c * LANES + lane];
+      }
+    }
+    for (var i = 0u; i < TEAM_VALUES; i++) {
+      let k = i * VALUE_TEAMS + value_team;
+      let cell = entry + select(elsewhere, k, k >= begin && k < end && k != own);
+      value_words[i] = values[(cell * KV_HEADS + kv_head) * QUADS + quad];
+    }
+    if (block == first_block) {
+      if (GENERATED == 1u) {
+        prepare(qkv_at + head * HEAD_DIM, qkv_at + (HEADS + kv_head) * HEAD_DIM, position, local);
+        value = own_value(v_at, quad);
+      } else {
+        for (var i = local; i < HEAD_DIM; i += WORKGROUP) {
+          query[i] = qkv[qkv_at + head * HEAD_DIM + i];
+        }
+        workgroupBarrier();
+      }
+      for (var c = 0u; c < LANE_CHUNKS; c++) {
+        q[2u * c] = query_quad(2u * (c * LANES + lane));
+        q[2u * c + 1u] = query_quad(2u * (c * LANES + lane) + 1u);
+      }
+    }
 
     var products: array<vec4<f32>, KEY_STEPS>;
     for (var step = 0u; step < KEY_STEPS; step++) {
       let k = step * KEYS_AT_ONCE + local / LANES;
-      let cell = entry + select(elsewhere, k, k >= begin && k < end && k != own);
       // Set by hand: some back ends do not zero an array that is declared in a loop again.
       products[step] = vec4<f32>();
       for (var c = 0u; c < LANE_CHUNKS; c++) {
-        var packed = keys[(cell * KV_HEADS + kv_head) * CHUNKS + c * LANES + lane];
+        var packed = key_words[step * LANE_CHUNKS + c];
         if (k == own) {
           packed = own_key[c * LANES + lane];
         }
@@ -161,9 +189,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     for (var i = 0u; i < TEAM_VALUES; i++) {
       let k = i * VALUE_TEAMS + value_team;
       let seen = k >= begin && k < end;
-      let cell = entry + select(elsewhere, k, seen && k != own);
-      var packed = select(vec2<u32>(), values[(cell * KV_HEADS + kv_head) * QUADS + quad], seen);
-      if (k == own) {
+      var packed = select(vec2<u32>(), value_words[i], seen);
+      if (seen && k == own) {
         packed = value;
       }
       let weight = select(0.0, weights[min(k, BLOCK_POSITIONS - 1u)], seen);
@@ -181,14 +208,18 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
       sum += sums[team * QUADS + local];
       total += totals[team * QUADS + local];
     }
-    let at = ((row_index * HEADS + head) * SPLITS + split) * (QUADS + 1u);
-    partials[at + local] = sum;
-    if (local == 0u) {
-      partials[at + QUADS] = vec4<f32>(highest, total, 0.0, 0.0);
+    let at = (row_index * HEADS + head) * SPLITS + split;
+    if (GENERATED == 0u) {
+      out[at * QUADS + local] = sum / total;
+    } else {
+      out[at * (QUADS + 1u) + local] = sum;
+      if (local == 0u) {
+        out[at * (QUADS + 1u) + QUADS] = vec4<f32>(highest, total, 0.0, 0.0);
+      }
     }
   }
   // The last split has the row's own position; of the heads that share its key and value, the first writes them.
-  if (split + 1u == extent.splits && head % (HEADS / KV_HEADS) == 0u) {
+  if (GENERATED == 1u && split + 1u == extent.splits && head % (HEADS / KV_HEADS) == 0u) {
     let entry = cache_entry(table[table_index(row.slot, position)], position) * KV_HEADS + kv_head;
     for (var c = local; c < CHUNKS; c += WORKGROUP) {
       keys[entry * CHUNKS + c] = own_key[c];

@@ -6,13 +6,15 @@ import type { GpuDevice } from '../../device.ts';
 import { Kernel } from '../../kernel.ts';
 import rowsText from '../../rows.wgsl?raw';
 import fused from '../madd/fused.wgsl?raw';
+import arranged from '../matvec/arranged.wgsl?raw';
+import { arrangedAt } from '../matvec/reference.ts';
 import teamSumSubgroups from '../matvec/sum_subgroups.wgsl?raw';
 import teamSumWorkgroup from '../matvec/sum_workgroup.wgsl?raw';
 import sumSubgroups from '../norm/sum_subgroups.wgsl?raw';
 import sumWorkgroup from '../norm/sum_workgroup.wgsl?raw';
 import cacheText from '../rope/cache.wgsl?raw';
 import { ropeReference } from '../rope/reference.ts';
-import decodeText from './decode.wgsl?raw';
+import blocksText from './blocks.wgsl?raw';
 import extentText from './extent.wgsl?raw';
 import joinRowsText from './join_rows.wgsl?raw';
 import joinedText from './joined.wgsl?raw';
@@ -65,7 +67,7 @@ const SETTINGS = [
   { setting: 'no subgroups', options: { naive: false, withoutSubgroups: true } },
 ];
 
-describe.each(SETTINGS)('attention of generated rows, $setting', ({ options }) => {
+describe.each(SETTINGS)('attention of generated rows and of the same rows in a prompt, $setting', ({ options }) => {
   let device: GpuDevice;
   let close: () => void;
 
@@ -109,34 +111,38 @@ describe.each(SETTINGS)('attention of generated rows, $setting', ({ options }) =
     norms.set(qNorm);
     norms.set(kNorm, normStride);
     const shared = { HEADS: heads, HEAD_DIM: headDim, WINDOW: window, SPLITS: splits, TABLE_LENGTH: tableLength };
-    const decode = await Kernel.compile(device, {
-      label: 'attention',
-      constants: {
-        ...shared,
-        KV_HEADS: kvHeads,
-        NORM_STRIDE: normStride,
-        LANES: keyLanes(headDim),
-        WORKGROUP,
-        F_EPSILON: EPSILON,
-        F_QUERY_SCALE: QUERY_SCALE,
-        ...(subgroups && { SHUFFLE: device.features.shuffleWidth }),
-      },
-      parts: [
-        rowsText,
-        fused,
-        cacheText,
-        subgroups ? sumSubgroups : sumWorkgroup,
-        subgroups ? teamSumSubgroups : teamSumWorkgroup,
-        extentText,
-        decodeText,
-      ],
-      subgroups,
-    });
+    const compile = (generated: 0 | 1) =>
+      Kernel.compile(device, {
+        label: 'attention',
+        constants: {
+          ...shared,
+          SPLITS: generated ? splits : 1,
+          KV_HEADS: kvHeads,
+          GENERATED: generated,
+          NORM_STRIDE: normStride,
+          LANES: keyLanes(headDim),
+          WORKGROUP,
+          F_EPSILON: EPSILON,
+          F_QUERY_SCALE: QUERY_SCALE,
+          ...(subgroups && { SHUFFLE: device.features.shuffleWidth }),
+        },
+        parts: [
+          rowsText,
+          fused,
+          cacheText,
+          subgroups ? sumSubgroups : sumWorkgroup,
+          subgroups ? teamSumSubgroups : teamSumWorkgroup,
+          extentText,
+          blocksText,
+        ],
+        subgroups,
+      });
     const join = await Kernel.compile(device, {
       label: 'join',
-      constants: shared,
-      parts: [rowsText, fused, cacheText, extentText, joinedText, joinRowsText],
+      constants: { ...shared, ROWS: 8 },
+      parts: [rowsText, fused, cacheText, extentText, joinedText, arranged, joinRowsText],
     });
+    const [decode, prompt] = [await compile(1), await compile(0)];
     const rows = device.createBufferWith(
       'rows',
       Uint32Array.from(positions.flatMap((position, slot) => [slot, position, 0, 0])),
@@ -144,7 +150,7 @@ describe.each(SETTINGS)('attention of generated rows, $setting', ({ options }) =
     const [keys, values] = [cacheOf('keys'), cacheOf('values')];
     const partialCount = positions.length * heads * splits * (headDim + 4);
     const partials = device.createBufferWith('partials', new Float32Array(partialCount).fill(1e30));
-    const count = positions.length * heads * headDim;
+    const count = 8 * heads * headDim;
     const out = device.createBufferWith('out', new Float32Array(count).fill(Number.NaN));
     const inputs = [
       device.createBufferWith('qkv', qkv),
@@ -157,6 +163,26 @@ describe.each(SETTINGS)('attention of generated rows, $setting', ({ options }) =
       join.bind([[rows, partials, out]], [Math.ceil((heads * headDim) / 256), positions.length]),
     ];
     const actual = await runAndRead(device, dispatches, out, count);
+    // The same rows as rows of a prompt, whose queries are ready and whose cache is what was written just now.
+    const readyQkv = qkv.slice();
+    for (const [row, position] of positions.entries()) {
+      const angle = angles.slice(position * headDim, (position + 1) * headDim);
+      for (let head = 0; head < heads; head++) {
+        const at = (row * allHeads + head) * headDim;
+        const query = ropeReference(qkv.slice(at, at + headDim), qNorm, EPSILON, angle);
+        readyQkv.set(
+          query.map((value) => value * QUERY_SCALE),
+          at,
+        );
+      }
+    }
+    const ready = device.createBufferWith('qkv', readyQkv);
+    const ofPrompts = await runAndRead(
+      device,
+      [prompt.bind([[rows, ready, ...inputs.slice(1), keys, values, out]], [heads, positions.length])],
+      out,
+      count,
+    );
     const [keysAfter, valuesAfter] = [keys, values].map((buffer) => device.read(buffer, buffer.size));
     const cachedKeys = new Uint16Array(await keysAfter!);
     const cachedValues = new Uint16Array(await valuesAfter!);
@@ -188,8 +214,11 @@ describe.each(SETTINGS)('attention of generated rows, $setting', ({ options }) =
           position,
           window,
         );
+        const columns = heads * headDim;
+        const joined = expected.map((_, i) => actual[arrangedAt(head * headDim + i, row, columns, 8)]!);
+        expectClose(joined, expected, 2e-5);
         const at = (row * heads + head) * headDim;
-        expectClose(actual.slice(at, at + headDim), expected, 2e-5);
+        expectClose(ofPrompts.slice(at, at + headDim), expected, 2e-5);
       }
     }
     // Nothing but the rows' own entries was written.

@@ -1,0 +1,84 @@
+// y[r][n] = Σ_k W[n][k]·x[r][k] for up to ROWS rows, 4 or 8, in one reading of W; HALVES = 2: y[r][n] = gelu(W[n]·x[r])·(W[n + outputs]·x[r]).
+// A team of LANES invocations computes OUTPUTS values of n, 16 columns at a step, four rows in the lanes of a vec4. A row's products are
+// added in the order of matvec.wgsl. Rows from the batch's last on are computed with whatever stands there, and not written.
+alias Sum = vec4<f32>;
+
+const GROUPS = COLUMNS / 16u;
+const TEAMS = WORKGROUP / LANES;
+const SUMS = OUTPUTS * HALVES;
+const STEPS = (GROUPS + LANES - 1u) / LANES;
+const ROW_QUADS = ROWS / 4u;
+
+// Columns 16·index + 4·q … + 3, each as a vec4 of rows 4·h … 4·h + 3.
+fn input_columns(index: u32, q: u32, h: u32) -> mat4x4<f32> {
+  if (ARRANGED == 1u) {
+    let at = (4u * q * ROW_QUADS + h) * GROUPS + index;
+    const NEXT = ROW_QUADS * GROUPS;
+    return mat4x4<f32>(input[at], input[at + NEXT], input[at + 2u * NEXT], input[at + 3u * NEXT]);
+  }
+  let at = (4u * h * GROUPS + index) * 4u + q;
+  const NEXT_ROW = GROUPS * 4u;
+  return transpose(mat4x4<f32>(input[at], input[at + NEXT_ROW], input[at + 2u * NEXT_ROW], input[at + 3u * NEXT_ROW]));
+}
+
+fn add4(w: vec4<f32>, x: mat4x4<f32>, sum: vec4<f32>) -> vec4<f32> {
+  let first = madd4(vec4<f32>(w.y), x[1], madd4(vec4<f32>(w.x), x[0], sum));
+  return madd4(vec4<f32>(w.w), x[3], madd4(vec4<f32>(w.z), x[2], first));
+}
+
+fn gelu4(v: vec4<f32>) -> vec4<f32> {
+  return vec4<f32>(gelu(v.x), gelu(v.y), gelu(v.z), gelu(v.w));
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(num_workgroups) workgroups: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let lane = local % LANES;
+  let team = local / LANES;
+  let first = (workgroup.x + workgroup.y * workgroups.x) * TEAMS * OUTPUTS + team;
+
+  var sums: array<array<vec4<f32>, ROW_QUADS>, SUMS>;
+  for (var step = 0u; step < STEPS; step++) {
+    let index = step * LANES + lane;
+    if (index < GROUPS) {
+      var w: array<array<vec4<f32>, 4>, SUMS>;
+      for (var o = 0u; o < OUTPUTS; o++) {
+        let n = min(first + o * TEAMS, params.outputs - 1u);
+        for (var half = 0u; half < HALVES; half++) {
+          w[o * HALVES + half] = load16((n + half * params.outputs) * GROUPS + index);
+        }
+      }
+      for (var q = 0u; q < 4u; q++) {
+        for (var h = 0u; h < ROW_QUADS; h++) {
+          let x = input_columns(index, q, h);
+          for (var s = 0u; s < SUMS; s++) {
+            sums[s][h] = add4(w[s][q], x, sums[s][h]);
+          }
+        }
+      }
+    }
+  }
+
+  for (var h = 0u; h < ROW_QUADS; h++) {
+    for (var o = 0u; o < OUTPUTS; o++) {
+      let n = first + o * TEAMS;
+      var value = team_sum(sums[o * HALVES][h], local);
+      if (HALVES == 2u) {
+        value = gelu4(value) * team_sum(sums[o * HALVES + HALVES - 1u][h], local);
+      }
+      if (lane == 0u && n < params.outputs) {
+        let column = params.output_offset + n;
+        for (var r = 0u; r < 4u; r++) {
+          let row = 4u * h + r;
+          if (row < batch.row_count) {
+            let arranged = arranged_at(column, row, params.output_stride / 16u);
+            output[select(row * params.output_stride + column, arranged, OUTPUT_ARRANGED == 1u)] = value[r];
+          }
+        }
+      }
+    }
+  }
+}
