@@ -12,6 +12,9 @@ import { PROGRESS_FILE } from './progress-log.ts';
 import type { ModelRecord } from './record.ts';
 import { directoryOf, JOURNAL_FILE, PAUSED_FILE, RECORD_FILE, writeRecord } from './record.ts';
 
+/** Elements of a long array that are made into text at once. */
+const SLICE = 8192;
+
 type Derived = Pick<ModelRecord, 'schemaVersion' | 'sha256' | 'manifestSha256' | 'norms' | 'summary'>;
 
 /**
@@ -90,5 +93,38 @@ function manifestOf(
     shards: journal.shards,
     tensors,
   };
-  return new TextEncoder().encode(`${JSON.stringify(manifest)}\n`);
+  return encoded(manifest);
+}
+
+/** What `JSON.stringify` gives, in pieces: as one text with the vocabulary in it, it takes many times its bytes. */
+function* json(value: unknown): Generator<string> {
+  if (Array.isArray(value) && value.length > SLICE) {
+    for (let at = 0; at < value.length; at += SLICE) {
+      yield `${at === 0 ? '[' : ','}${JSON.stringify(value.slice(at, at + SLICE)).slice(1, -1)}`;
+    }
+    yield ']';
+  } else if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    let separator = '{';
+    for (const [key, member] of Object.entries(value)) {
+      if (member === undefined) continue;
+      yield `${separator}${JSON.stringify(key)}:`;
+      yield* json(member);
+      separator = ',';
+    }
+    yield separator === '{' ? '{}' : '}';
+  } else yield JSON.stringify(value);
+}
+
+function encoded(manifest: Manifest): Uint8Array<ArrayBuffer> {
+  const encoder = new TextEncoder();
+  const pieces: Uint8Array[] = [];
+  for (const text of json(manifest)) pieces.push(encoder.encode(text));
+  pieces.push(encoder.encode('\n'));
+  const bytes = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
 }

@@ -27,7 +27,7 @@ async function collect(url: string, { offset = 0, unpinned, reached, ...options 
   const pieces: Uint8Array[] = [];
   const request = { url, offset, end: FILE.length, total: FILE.length, unpinned };
   for await (const piece of download(request, { clock: quick(), ...options })) {
-    pieces.push(piece);
+    pieces.push(piece.slice());
     reached?.(offset + pieces.reduce((sum, { length }) => sum + length, 0));
   }
   return Buffer.concat(pieces);

@@ -1,4 +1,3 @@
-import { SHARD_BYTES } from '../model/manifest.ts';
 import type { FileStore } from './file-store.ts';
 import type { Fetch } from './http-range.ts';
 import type { Recipe } from './norms.ts';
@@ -26,6 +25,9 @@ export interface StorageOptions {
 }
 
 export type Environment = Required<StorageOptions>;
+
+/** Half of what a shard may have: one is in memory while it is hashed. */
+const SHARD_BYTES = 32 * 1024 * 1024;
 
 /** Of a download or an import that is written at once and then on the disk. */
 const CHUNK_BYTES = 4 * 1024 * 1024;

@@ -79,14 +79,14 @@ export async function* fetchRange(request: RangeRequest, options: RangeOptions =
       cache: 'no-store',
     };
     const response = await orStalled(fetch(url, init), stallMs, hostname);
-    const reader = bodyOf(response, request, hostname).getReader();
+    const read = reader(bodyOf(response, request, hostname));
     // A server may ignore the range and send the file from its start.
     const whole = response.status === 200;
     let skip = whole ? offset : 0;
     let position = offset;
     let head: Uint8Array | undefined = whole || offset === 0 ? new Uint8Array(0) : undefined;
     while (position < end) {
-      const { done, value } = await orStalled(reader.read(), stallMs, hostname);
+      const { done, value } = await orStalled(read(), stallMs, hostname);
       if (head) {
         head = joined(head, value);
         if (!done && head.length < MAGIC.length) continue;
@@ -114,6 +114,29 @@ export async function* fetchRange(request: RangeRequest, options: RangeOptions =
     signal?.removeEventListener('abort', cancel);
     stop.abort();
   }
+}
+
+/** Asked for at once of a body. */
+const READ_BYTES = 1024 * 1024;
+
+/**
+ * Reads a body into one buffer over and over, where its stream can: a new one for each piece would be garbage faster than it is
+ * collected. So a piece is valid until the next is read.
+ */
+function reader(body: ReadableStream<Uint8Array>): () => Promise<ReadableStreamReadResult<Uint8Array>> {
+  let byob: ReadableStreamBYOBReader;
+  try {
+    byob = body.getReader({ mode: 'byob' });
+  } catch {
+    const plain = body.getReader();
+    return () => plain.read();
+  }
+  let buffer = new ArrayBuffer(READ_BYTES);
+  return async () => {
+    const { done, value } = await byob.read(new Uint8Array(buffer));
+    if (value) buffer = value.buffer;
+    return value && !done ? { done, value } : { done: true, value: undefined };
+  };
 }
 
 /** What an aborted operation ends with: the reason, where that is one of ours. */

@@ -38,6 +38,11 @@ export async function openOpfs(root = 'models'): Promise<FileStore> {
     return parent && ((await orUndefined(parent.getFileHandle(name))) as WorkerFileHandle | undefined);
   };
 
+  const made = async (directoryName: string, name: string): Promise<WorkerFileHandle> => {
+    const parent = await top.getDirectoryHandle(directoryName, { create: true });
+    return (await parent.getFileHandle(name, { create: true })) as WorkerFileHandle;
+  };
+
   return {
     async directories() {
       const names: string[] = [];
@@ -67,9 +72,8 @@ export async function openOpfs(root = 'models'): Promise<FileStore> {
       }
     },
     async write(directoryName, name, bytes) {
-      const parent = await top.getDirectoryHandle(directoryName, { create: true });
       // Under another name until it is whole: a record cut off by a crash would cost the model it speaks of.
-      const handle = (await parent.getFileHandle(`${name}${PARTIAL}`, { create: true })) as WorkerFileHandle;
+      const handle = await made(directoryName, `${name}${PARTIAL}`);
       const access = await unlocked(() => handle.createSyncAccessHandle());
       try {
         access.truncate(0);
@@ -83,8 +87,8 @@ export async function openOpfs(root = 'models'): Promise<FileStore> {
       await handle.move(name);
     },
     async open(directoryName, name, mode) {
-      const parent = await top.getDirectoryHandle(directoryName, { create: mode === 'append' });
-      const handle = (await parent.getFileHandle(name, { create: mode === 'append' })) as WorkerFileHandle;
+      const handle = mode === 'append' ? await made(directoryName, name) : await file(directoryName, name);
+      if (!handle) throw new LapisError('corrupt', `The file ${name} is missing from storage.`);
       const access = await unlocked(() =>
         handle.createSyncAccessHandle({ mode: mode === 'append' ? 'readwrite' : 'read-only' }),
       );

@@ -5,6 +5,7 @@ import { ProgressLog } from './progress-log.ts';
 import type { ModelRecord } from './record.ts';
 import { directoryOf, JOURNAL_FILE, writeRecord } from './record.ts';
 import { recoverShards } from './recover-shards.ts';
+import { release } from './release.ts';
 import { ShardHasher } from './shard-hasher.ts';
 import { planStored } from './stored-plan.ts';
 
@@ -119,6 +120,7 @@ export class PartialSource {
       throw new LapisError('corrupt', `The model ended after ${this.#position} of ${this.journal.bytes} bytes.`);
     }
     await this.#hashed;
+    this.#hasher?.close();
     this.#hasher = undefined;
   }
 
@@ -153,6 +155,7 @@ export class PartialSource {
     this.#reading?.file.close();
     this.#growing = undefined;
     this.#reading = undefined;
+    this.#hasher?.close();
     this.#hasher = undefined;
     this.#log.close();
   }
@@ -214,6 +217,7 @@ export class PartialSource {
         file.write(part, at - start);
       }
       file.flush();
+      release(step);
     } finally {
       file.close();
     }

@@ -41,11 +41,15 @@ export async function* damagedShards(
 ): AsyncGenerator<PlacedShard> {
   const hasher = new ShardHasher(files, directoryOf(record.id));
   let start = 0;
-  for (const shard of record.shards) {
-    if (signal?.aborted) throw abortError(signal);
-    if ((await hasher.hex(shard.file, shard.bytes)) !== shard.sha256) yield { ...shard, start };
-    start += shard.bytes;
-    onProgress?.(start, record.bytes);
+  try {
+    for (const shard of record.shards) {
+      if (signal?.aborted) throw abortError(signal);
+      if ((await hasher.hex(shard.file, shard.bytes)) !== shard.sha256) yield { ...shard, start };
+      start += shard.bytes;
+      onProgress?.(start, record.bytes);
+    }
+  } finally {
+    hasher.close();
   }
 }
 

@@ -1,5 +1,7 @@
 import { sha256Hex } from '../model/shards.ts';
-import type { FileStore } from './file-store.ts';
+import { LapisError } from '../protocol/errors.ts';
+import type { FileStore, OpenFile } from './file-store.ts';
+import { release } from './release.ts';
 
 /** Read at once, so that others in this thread have their turn. */
 const STEP_BYTES = 4 * 1024 * 1024;
@@ -17,18 +19,35 @@ export class ShardHasher {
 
   /** Lower-case hexadecimal; undefined when the file is absent or has another length. */
   async hex(name: string, bytes: number): Promise<string | undefined> {
-    const stored = (await this.#files.files(this.#directory)).find((file) => file.name === name);
-    if (stored?.bytes !== bytes) return undefined;
-    if (this.#buffer.length < bytes) this.#buffer = new Uint8Array(bytes);
-    const file = await this.#files.open(this.#directory, name, 'read');
+    const file = await this.#open(name);
     try {
+      if (file?.size() !== bytes) return undefined;
+      if (this.#buffer.length < bytes) {
+        this.close();
+        this.#buffer = new Uint8Array(bytes);
+      }
       for (let at = 0; at < bytes; at += STEP_BYTES) {
         file.read(this.#buffer.subarray(at, Math.min(at + STEP_BYTES, bytes)), at);
         await new Promise((resolve) => setTimeout(resolve));
       }
     } finally {
-      file.close();
+      file?.close();
     }
     return sha256Hex(this.#buffer.subarray(0, bytes));
+  }
+
+  async #open(name: string): Promise<OpenFile | undefined> {
+    try {
+      return await this.#files.open(this.#directory, name, 'read');
+    } catch (error) {
+      if (LapisError.from(error).code === 'corrupt') return undefined;
+      throw error;
+    }
+  }
+
+  /** Lets the buffer go. */
+  close(): void {
+    release(this.#buffer);
+    this.#buffer = new Uint8Array(0);
   }
 }

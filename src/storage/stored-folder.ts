@@ -9,8 +9,9 @@ export function storedFolder(store: FileStore, directory: string): ShardFolder {
   return {
     write: (name, bytes) => store.write(directory, name, bytes),
     async read(name): Promise<ByteSource> {
-      const size = (await store.files(directory)).find((file) => file.name === name)?.bytes;
-      if (size === undefined) throw new LapisError('corrupt', `The file ${name} is missing from storage.`);
+      const file = await store.open(directory, name, 'read');
+      const size = file.size();
+      file.close();
       return {
         size,
         async read(offset, length, signal) {

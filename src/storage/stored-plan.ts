@@ -2,6 +2,7 @@ import type { ByteSource } from '../model/byte-source.ts';
 import { openGguf } from '../model/gguf.ts';
 import type { ShardPlan } from '../model/shards.ts';
 import { planShards } from '../model/shards.ts';
+import { release } from './release.ts';
 
 export interface PlanOptions {
   id: string;
@@ -32,11 +33,14 @@ export async function planStored(
   stored: number,
   { id, total, shardBytes, signal }: PlanOptions,
 ): Promise<ShardPlan | { needs: number }> {
+  const used: Uint8Array<ArrayBuffer>[] = [];
   const source: ByteSource = {
     size: total,
     async read(offset, length) {
       if (offset + length > stored) throw new NotStoredYet(offset + length);
-      return head.read(offset, length);
+      const bytes = await head.read(offset, length);
+      used.push(bytes);
+      return bytes;
     },
   };
   try {
@@ -45,5 +49,8 @@ export async function planStored(
   } catch (error) {
     if (error instanceof NotStoredYet) return { needs: error.needs };
     throw error;
+  } finally {
+    // Nothing of it is in the plan, and it is megabytes.
+    used.forEach(release);
   }
 }
