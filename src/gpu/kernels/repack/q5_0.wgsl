@@ -7,6 +7,6 @@ fn repack(block: u32, target_block: u32) {
   let at = block * 22u;
   quants[target_block * 2u] = vec2<u32>(nibble_word(at + 6u, 0u), nibble_word(at + 14u, 0u));
   quants[target_block * 2u + 1u] = vec2<u32>(nibble_word(at + 6u, 4u), nibble_word(at + 14u, 4u));
-  fifth_bits[target_block] = half_bits_at(at + 2u) | (half_bits_at(at + 4u) << 16u);
+  fifth_bits[target_block] = word_at(at + 2u);
   atomicOr(&scales[target_block >> 1u], half_bits_at(at) << ((target_block & 1u) << 4u));
 }

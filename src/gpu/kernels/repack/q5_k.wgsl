@@ -4,14 +4,21 @@
 @group(0) @binding(3) var<storage, read_write> fifth_bits: array<u32>;
 @group(0) @binding(4) var<storage, read_write> heads: array<vec4<u32>>;
 
+// The lowest bit of four bytes, side by side.
+fn low_bits(bytes: u32) -> u32 {
+  let even = bytes & 0x01010101u;
+  let pairs = (even | (even >> 7u)) & 0x00030003u;
+  return (pairs | (pairs >> 14u)) & 15u;
+}
+
 fn repack(block: u32, target_block: u32) {
   let at = block * 176u;
   let word = block * 44u;
   heads[target_block] = vec4<u32>(source[word], source[word + 1u], source[word + 2u], source[word + 3u]);
   for (var sub = 0u; sub < 8u; sub++) {
     var bits = 0u;
-    for (var i = 0u; i < 32u; i++) {
-      bits |= ((byte_at(at + 16u + i) >> sub) & 1u) << i;
+    for (var i = 0u; i < 8u; i++) {
+      bits |= low_bits(source[word + 4u + i] >> sub) << (4u * i);
     }
     fifth_bits[target_block * 8u + sub] = bits;
     let begin = at + 48u + (sub >> 1u) * 32u;

@@ -2,10 +2,6 @@
 @group(0) @binding(2) var<storage, read_write> quants: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read_write> scales: array<atomic<u32>>;
 
-fn word_at(offset: u32) -> u32 {
-  return half_bits_at(offset) | (half_bits_at(offset + 2u) << 16u);
-}
-
 fn repack(block: u32, target_block: u32) {
   let at = block * 34u;
   for (var half = 0u; half < 2u; half++) {

@@ -8,21 +8,32 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> source: array<u32>;
 
-fn byte_at(offset: u32) -> u32 {
-  return (source[offset >> 2u] >> ((offset & 3u) << 3u)) & 255u;
+// Four bytes from any offset.
+fn word_at(offset: u32) -> u32 {
+  let index = offset >> 2u;
+  let shift = (offset & 3u) << 3u;
+  let word = source[index];
+  if (shift == 0u) {
+    return word;
+  }
+  return (word >> shift) | (source[index + 1u] << (32u - shift));
 }
 
+// Two bytes from an even offset.
 fn half_bits_at(offset: u32) -> u32 {
-  return byte_at(offset) | (byte_at(offset + 1u) << 8u);
+  return (source[offset >> 2u] >> ((offset & 2u) << 3u)) & 0xffffu;
+}
+
+// The low nibbles of four bytes, side by side.
+fn low_nibbles(bytes: u32) -> u32 {
+  let even = bytes & 0x0f0f0f0fu;
+  let pairs = (even | (even >> 4u)) & 0x00ff00ffu;
+  return (pairs | (pairs >> 8u)) & 0xffffu;
 }
 
 // Eight low (shift 0) or high (shift 4) nibbles of consecutive bytes, as one word.
 fn nibble_word(offset: u32, shift: u32) -> u32 {
-  var word = 0u;
-  for (var i = 0u; i < 8u; i++) {
-    word |= ((byte_at(offset + i) >> shift) & 15u) << (i * 4u);
-  }
-  return word;
+  return low_nibbles(word_at(offset) >> shift) | (low_nibbles(word_at(offset + 4u) >> shift) << 16u);
 }
 
 @compute @workgroup_size(64)
