@@ -23,7 +23,7 @@ export interface LaunchOptions {
 }
 
 /** The methods whose answers are plain values. */
-type HostMethod = Exclude<keyof LapisHost, 'watchStatus' | 'watchChat' | 'generate' | 'importModel'>;
+type HostMethod = Exclude<keyof LapisHost, 'watchStatus' | 'watchChat' | 'generate' | 'runBenchmark' | 'importModel'>;
 
 declare const lapis: Headless;
 
