@@ -25,9 +25,12 @@ export function pin(id: string): Pin {
  * The built extension in a folder of its own, with its addresses and its policy, but with the sizes and hashes of its pins exchanged
  * for those of other files.
  */
-export async function repinned(pins: readonly (readonly [Pin, { bytes: number; sha256: string }])[]): Promise<string> {
+export async function repinned(
+  pins: readonly (readonly [Pin, { bytes: number; sha256: string }])[],
+  extensionDir = process.env.LAPIS_DIST ?? DIST,
+): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'lapis-pins-'));
-  await cp(process.env.LAPIS_DIST ?? DIST, folder, { recursive: true });
+  await cp(extensionDir, folder, { recursive: true });
   let found = 0;
   for (const file of await readdir(join(folder, 'assets'))) {
     const path = join(folder, 'assets', file);
