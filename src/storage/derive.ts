@@ -18,11 +18,11 @@ const SLICE = 8192;
 type Derived = Pick<ModelRecord, 'schemaVersion' | 'sha256' | 'manifestSha256' | 'norms' | 'summary'>;
 
 /**
- * Makes all that is derived from a GGUF's stored shards: the manifest and the effective norms. The model becomes servable only by
- * `completeRecord`. `sha256`, of the whole file, may still be on its way.
+ * Makes all that is derived from a GGUF's stored shards: the manifest and the effective norms. The model becomes servable only
+ * by `completeRecord`. `sha256`, of the whole file, may still be on its way.
  *
- * @throws LapisError `corrupt`, `not-gemma`, `unsupported`, `quota`, `aborted`; `stale` when the shards are cut otherwise than this
- * version cuts
+ * @throws LapisError `corrupt`, `not-gemma`, `unsupported`, `quota`, `aborted`; `stale` when the shards are cut otherwise than
+ * this version cuts
  */
 export async function derive(
   { files, recipe, shardBytes }: Environment,

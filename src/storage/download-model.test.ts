@@ -99,7 +99,9 @@ async function failure(work: Promise<unknown>): Promise<LapisError> {
   throw new Error('It did not fail.');
 }
 
-/** Downloads until `cut` bytes have come, and ends there: paused, or as when the browser is killed. What is left is given back. */
+/**
+ * Downloads until `cut` bytes have come, and ends there: paused, or as when the browser is killed. What is left is given back.
+ */
 async function downloadUpTo(
   files: MemoryFileStore,
   wanted: DownloadableModel,

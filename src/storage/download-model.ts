@@ -49,8 +49,8 @@ const MOST_RESTARTS = 2;
 /**
  * Downloads a model, or goes on with what an earlier attempt has stored of it.
  *
- * @throws LapisError `network`, `corrupt` when what came is not the pinned file, `not-gemma`, `unsupported`, `quota`, `aborted` or the
- * signal's reason; what was fetched is kept but for what is known to be of no use
+ * @throws LapisError `network`, `corrupt` when what came is not the pinned file, `not-gemma`, `unsupported`, `quota`, `aborted`
+ * or the signal's reason; what was fetched is kept but for what is known to be of no use
  */
 export async function downloadModel(
   env: Environment,

@@ -199,6 +199,18 @@ describe('a download', () => {
     );
   });
 
+  test('takes a file that comes byte by byte for what it is', async () => {
+    const url = await serve(async (_, response) => {
+      response.writeHead(206);
+      for (let at = 0; at < 6; at++) {
+        response.write(FILE.subarray(at, at + 1));
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      response.end(FILE.subarray(6));
+    });
+    expect((await collect(url)).equals(FILE)).toBe(true);
+  });
+
   test('tries again when nothing comes any more', async () => {
     const answer = inTurn((_, response) => {
       response.writeHead(206);

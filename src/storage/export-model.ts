@@ -9,8 +9,8 @@ import type { ModelRecord } from './record.ts';
 import { directoryOf } from './record.ts';
 
 /**
- * Writes a stored model as a shard folder, as `convert` makes them. Each file's hash is checked on the way; the manifest comes last, so
- * what a failure leaves is no model.
+ * Writes a stored model as a shard folder, as `convert` makes them. Each file's hash is checked on the way; the manifest comes
+ * last, so what a failure leaves is no model.
  *
  * @throws LapisError `bad-request` when there is a model in the folder, `corrupt`, `quota`, `not-allowed`, `aborted`
  */

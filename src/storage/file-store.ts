@@ -19,11 +19,17 @@ export interface FileStore {
   directories(): Promise<string[]>;
   /** Files of a directory; none when it is absent. */
   files(directory: string): Promise<{ name: string; bytes: number }[]>;
-  /** `length` bytes from `offset`, fewer where the file ends; the whole file when both are absent. Undefined when it is absent. */
+  /**
+   * `length` bytes from `offset`, fewer where the file ends; the whole file when both are absent. Undefined when it is absent.
+   */
   read(directory: string, name: string, offset?: number, length?: number): Promise<Uint8Array<ArrayBuffer> | undefined>;
   /** Replaces the file with these bytes, and returns when they are on the disk. */
   write(directory: string, name: string, bytes: Uint8Array): Promise<void>;
-  /** Opens a file; `append` alone and to write, making it if it is absent. @throws LapisError `corrupt` when there is none to read */
+  /**
+   * Opens a file; `append` alone and to write, making it if it is absent.
+   *
+   * @throws LapisError `corrupt` when there is none to read
+   */
   open(directory: string, name: string, mode: 'append' | 'read'): Promise<OpenFile>;
   removeFile(directory: string, name: string): Promise<void>;
   removeDirectory(directory: string): Promise<void>;

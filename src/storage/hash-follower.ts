@@ -11,9 +11,9 @@ export interface StoredBytes {
 const DEPTH = 2;
 
 /**
- * Hashes a file behind its storing, from the first byte on, at whatever speed the hash has. A piece that is next in line is handed over
- * as it is written; what the hash had no time for, or what an earlier attempt had stored, is read back. So neither the network waits for
- * the hash nor does memory grow.
+ * Hashes a file behind its storing, from the first byte on, at whatever speed the hash has. A piece that is next in line is
+ * handed over as it is written; what the hash had no time for, or what an earlier attempt had stored, is read back. So neither
+ * the network waits for the hash nor does memory grow.
  */
 export class HashFollower {
   readonly #hash: WholeHash;
@@ -40,7 +40,8 @@ export class HashFollower {
   }
 
   /**
-   * Says that the file is stored up to byte `stored`, and that `piece` is its end. Returns true when the piece's buffer was taken.
+   * Says that the file is stored up to byte `stored`, and that `piece` is its end. Returns true when the piece's buffer was
+   * taken.
    */
   follow(stored: number, piece?: Uint8Array<ArrayBuffer>): boolean {
     this.#stored = stored;

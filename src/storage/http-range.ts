@@ -53,11 +53,12 @@ const PASSING_STATUS = [408, 425, 429];
 const MAGIC = new TextEncoder().encode('GGUF');
 
 /**
- * The bytes of one reply to one plain `Range` request, from `offset` on. Ends at `end`, or before it where the server sends less than
- * was asked for. No `If-Range`: it would cost a preflight, which hosts refuse. Headers that a server does not show are not missed.
+ * The bytes of one reply to one plain `Range` request, from `offset` on. Ends at `end`, or before it where the server sends
+ * less than was asked for. No `If-Range`: it would cost a preflight, which hosts refuse. Headers that a server does not show
+ * are not missed.
  *
- * @throws PassingFailure, SourceChanged, LapisError `network` for what no other attempt will change, `corrupt` when the file is no
- * GGUF, `aborted` or the signal's reason
+ * @throws PassingFailure, SourceChanged, LapisError `network` for what no other attempt will change, `corrupt` when the file is
+ * no GGUF, `aborted` or the signal's reason
  */
 export async function* fetchRange(request: RangeRequest, options: RangeOptions = {}): AsyncGenerator<Uint8Array> {
   const { fetch = globalThis.fetch.bind(globalThis), signal, stallMs = STALL_MS } = options;
@@ -89,7 +90,11 @@ export async function* fetchRange(request: RangeRequest, options: RangeOptions =
       const { done, value } = await orStalled(read(), stallMs, hostname);
       if (head) {
         head = joined(head, value);
-        if (!done && head.length < MAGIC.length) continue;
+        if (!done && head.length < MAGIC.length) {
+          // The next read takes its buffer.
+          head = head.slice();
+          continue;
+        }
         if (head.length < MAGIC.length) throw new PassingFailure(`${hostname} sent an empty reply.`);
         checkBeginning(head, hostname);
         // After its beginning was seen to be a model's, so that a web page is called one.

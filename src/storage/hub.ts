@@ -4,9 +4,9 @@ import type { Fetch } from './http-range.ts';
 import { answerWithin } from './url-facts.ts';
 
 /*
- * Hugging Face's public API, by plain GETs: the commit that a revision is, and the files of a folder with their sizes; of a file in its
- * large-file storage, as weights are, the SHA-256 too. Source: the API's OpenAPI description and huggingface.js' `modelInfo` and
- * `listFiles`.
+ * Hugging Face's public API, by plain GETs: the commit that a revision is, and the files of a folder with their sizes; of a
+ * file in its large-file storage, as weights are, the SHA-256 too. Source: the API's OpenAPI description and huggingface.js'
+ * `modelInfo` and `listFiles`.
  */
 
 /** A file on the hub as somebody named it. */
@@ -54,8 +54,8 @@ export interface HubFile {
 /**
  * Looks a file up.
  *
- * @throws LapisError `bad-request` when there is no such repository, revision or `.gguf`, naming those that are there; `not-allowed` when
- * it is gated; `unsupported` for one part of a split file; `network`, `aborted`
+ * @throws LapisError `bad-request` when there is no such repository, revision or `.gguf`, naming those that are there;
+ * `not-allowed` when it is gated; `unsupported` for one part of a split file; `network`, `aborted`
  */
 export async function hubFile(
   { owner, repository, revision, path }: HubReference,

@@ -20,8 +20,8 @@ export function fileId(name: string): string {
 }
 
 /**
- * Stores a GGUF from disk; its header is read first, so a wrong file costs one sentence and no space. Where the same file is stored
- * already, only what is damaged of it is put back.
+ * Stores a GGUF from disk; its header is read first, so a wrong file costs one sentence and no space. Where the same file is
+ * stored already, only what is damaged of it is put back.
  *
  * @throws LapisError `corrupt`, `not-gemma`, `unsupported`, `quota`, `aborted`
  */

@@ -43,8 +43,8 @@ const anyManifest = v.object({
 type AnyManifest = v.InferOutput<typeof anyManifest>;
 
 /**
- * Stores the model of a shard folder, whose hashes are checked as it is copied, or of a Hugging Face folder, which is quantized as
- * `convert` does. What a failure leaves is deleted.
+ * Stores the model of a shard folder, whose hashes are checked as it is copied, or of a Hugging Face folder, which is quantized
+ * as `convert` does. What a failure leaves is deleted.
  *
  * @throws LapisError `bad-request` for neither, `corrupt`, `stale`, `not-gemma`, `unsupported`, `quota`, `aborted`
  */

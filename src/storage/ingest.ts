@@ -16,7 +16,8 @@ export interface Ingested {
 }
 
 /**
- * Stores a stream of bytes behind what `partial` holds, while a hash of the whole follows. What has arrived when the stream fails is stored too.
+ * Stores a stream of bytes behind what `partial` holds, while a hash of the whole follows. What has arrived when the stream
+ * fails is stored too.
  *
  * @throws LapisError `quota`, `corrupt`, `not-gemma`, `unsupported`, `aborted`, or what `stream` throws
  */

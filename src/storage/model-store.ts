@@ -79,8 +79,8 @@ export class ModelStore {
   }
 
   /**
-   * Stores a GGUF from disk as `file:NAME`; its header is read first, so a wrong file costs one sentence and no space. Where the same
-   * file is stored already, only what is damaged of it is put back.
+   * Stores a GGUF from disk as `file:NAME`; its header is read first, so a wrong file costs one sentence and no space. Where
+   * the same file is stored already, only what is damaged of it is put back.
    *
    * @throws LapisError `corrupt`, `not-gemma`, `unsupported`, `quota`, `busy`, `aborted`
    */
@@ -90,7 +90,8 @@ export class ModelStore {
   }
 
   /**
-   * Stores the model of a shard folder, whose hashes are checked, or of a Hugging Face folder, which is quantized as `convert` does.
+   * Stores the model of a shard folder, whose hashes are checked, or of a Hugging Face folder, which is quantized as `convert`
+   * does.
    *
    * @throws LapisError `bad-request` for neither, `corrupt`, `stale`, `not-gemma`, `unsupported`, `quota`, `busy`, `aborted`
    */
@@ -100,8 +101,8 @@ export class ModelStore {
   }
 
   /**
-   * Stores a file from its URL, or goes on with what an earlier attempt has stored of it, at the byte that it had reached. Bytes that do
-   * not hash to the pin are deleted. Aborting keeps what was fetched; `discard` deletes it.
+   * Stores a file from its URL, or goes on with what an earlier attempt has stored of it, at the byte that it had reached.
+   * Bytes that do not hash to the pin are deleted. Aborting keeps what was fetched; `discard` deletes it.
    *
    * @throws LapisError `network`, `corrupt`, `not-gemma`, `unsupported`, `quota`, `busy`, `aborted` or the signal's reason
    */
@@ -187,8 +188,8 @@ export class ModelStore {
   }
 
   /**
-   * Hashes every file of a stored model, and brings damaged ones back from its source where that can be had. A sentence for each
-   * damaged file, and one for each that was repaired.
+   * Hashes every file of a stored model, and brings damaged ones back from its source where that can be had. A sentence for
+   * each damaged file, and one for each that was repaired.
    *
    * @throws LapisError `no-model`, `busy`, `aborted`
    */

@@ -8,8 +8,8 @@ const LONGEST_NAME = 120;
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]+/gu;
 
 /**
- * A name from outside as one that can be shown in a line: without invisible characters, of bounded length. Two names that differ stay
- * different.
+ * A name from outside as one that can be shown in a line: without invisible characters, of bounded length. Two names that
+ * differ stay different.
  */
 export function cleanName(name: string): string {
   const visible = name.replace(INVISIBLE, ' ').trim();

@@ -5,7 +5,10 @@ import { WEIGHTS_SCHEMA_VERSION } from '../model/schema-version.ts';
 import type { ModelSource } from '../model/source.ts';
 import type { TensorInfo } from '../model/tensor.ts';
 
-/** The effective norms of a model whose shards are a published file's bytes, one after another as F32, in the order of its tensors. */
+/**
+ * The effective norms of a model whose shards are a published file's bytes, one after another as F32, in the order of its
+ * tensors.
+ */
 export const NORMS_FILE = 'norms.bin';
 
 /** What is made of a source's bytes beyond keeping them, and the version that stands for it. */

@@ -64,7 +64,11 @@ export async function checkedPackageFile(
   return bytes;
 }
 
-/** Copies the folder's files into storage, and says what the record of it is. @throws LapisError `quota`, `corrupt`, `aborted` */
+/**
+ * Copies the folder's files into storage, and says what the record of it is.
+ *
+ * @throws LapisError `quota`, `corrupt`, `aborted`
+ */
 export async function copyPackaged(
   env: Environment,
   model: Pick<ModelRecord, 'id' | 'name' | 'license'>,

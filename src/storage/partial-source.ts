@@ -30,9 +30,9 @@ export interface PartialOptions {
 }
 
 /**
- * A GGUF's bytes on their way into a model's directory. They are appended in order and are on the disk when `append` resolves; opened
- * again after whatever end, it goes on where it was. A shard that is whole gets its SHA-256 and its place in the journal while the next
- * one grows.
+ * A GGUF's bytes on their way into a model's directory. They are appended in order and are on the disk when `append` resolves;
+ * opened again after whatever end, it goes on where it was. A shard that is whole gets its SHA-256 and its place in the journal
+ * while the next one grows.
  */
 export class PartialSource {
   readonly journal: ModelRecord;
@@ -54,7 +54,8 @@ export class PartialSource {
   /**
    * Opens what an earlier attempt has stored, or begins. `journal` is written, and grows as shards are done.
    *
-   * @throws LapisError `stale` when the stored shards are cut otherwise than this version cuts, and what reading a header throws
+   * @throws LapisError `stale` when the stored shards are cut otherwise than this version cuts, and what reading a header
+   * throws
    */
   static async open(store: FileStore, journal: ModelRecord, options: PartialOptions): Promise<PartialSource> {
     const directory = directoryOf(journal.id);

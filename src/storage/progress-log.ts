@@ -7,8 +7,8 @@ export const PROGRESS_FILE = 'progress.log';
 const ENTRY_BYTES = 16;
 
 /**
- * An append-only list of how many of a source's bytes are on the disk. An entry is written after the bytes that it counts were flushed,
- * so what lies beyond the last one may be torn and is not counted on.
+ * An append-only list of how many of a source's bytes are on the disk. An entry is written after the bytes that it counts were
+ * flushed, so what lies beyond the last one may be torn and is not counted on.
  */
 export class ProgressLog {
   readonly #file: OpenFile;

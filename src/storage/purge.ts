@@ -77,14 +77,15 @@ async function canGoOn(env: Environment, journal: ModelRecord): Promise<boolean>
 }
 
 /**
- * A GGUF's shards are the published bytes, so nothing in them depends on the schema version; only what is derived from them does,
- * and that is made anew. What cannot be is deleted, which includes shards that this version would cut otherwise.
+ * A GGUF's shards are the published bytes, so nothing in them depends on the schema version; only what is derived from them
+ * does, and that is made anew. What cannot be is deleted, which includes shards that this version would cut otherwise.
  */
 async function renewOrPurge(env: Environment, record: ModelRecord): Promise<{ renewed?: ModelRecord; notice: string }> {
   const was = `The stored copy of ${record.name} was made under ${versions(record, env)}`;
   if (isVerbatim(record) && record.layout === LAYOUT_VERSION) {
     try {
-      // Not from damaged bytes. The old record stands until the new one takes its place: cut off in between, the next start derives again.
+      // Not from damaged bytes. The old record stands until the new one takes its place: cut off in between, the next start
+      // derives again.
       for await (const shard of damagedShards(env, record, {})) await restoreShard(env, record, shard, {});
       const derived = await derive(env, record, Promise.resolve(record.sha256));
       // How another version answered says nothing about this one.

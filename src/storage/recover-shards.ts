@@ -13,8 +13,8 @@ export interface RecoveredShards {
 }
 
 /**
- * Finds out how far the shards of an earlier attempt go, of which `logged` bytes are known to be on the disk, and deletes what lies
- * behind a gap. Undefined when they do not hold a whole header.
+ * Finds out how far the shards of an earlier attempt go, of which `logged` bytes are known to be on the disk, and deletes what
+ * lies behind a gap. Undefined when they do not hold a whole header.
  *
  * @throws LapisError `stale` when they are cut otherwise than this version cuts, and what a damaged header throws
  */

@@ -92,8 +92,8 @@ export async function restoreShard(
 }
 
 /**
- * Hashes every file of a stored model and brings back what is damaged: shards from where it came from, what is derived from them by
- * deriving it. Sentences for a person, and the record, which may have changed.
+ * Hashes every file of a stored model and brings back what is damaged: shards from where it came from, what is derived from
+ * them by deriving it. Sentences for a person, and the record, which may have changed.
  *
  * @throws LapisError `aborted`
  */

@@ -32,13 +32,19 @@ export const realClock: RetryClock = {
   network: typeof globalThis.addEventListener === 'function' ? globalThis : undefined,
 };
 
-/** How long to wait after so many failures in a row, with jitter, so that clients who lost a server together do not return together. */
+/**
+ * How long to wait after so many failures in a row, with jitter, so that clients who lost a server together do not return
+ * together.
+ */
 export function backoffMs(failures: number, random: number): number {
   const longest = Math.min(FIRST_WAIT_MS * 2 ** failures, LONGEST_WAIT_MS);
   return Math.max(FIRST_WAIT_MS, longest * (0.5 + random / 2));
 }
 
-/** A `Retry-After` header, seconds or an HTTP date (RFC 9110, section 10.2.3), as a wait from `now`; undefined when it says nothing. */
+/**
+ * A `Retry-After` header, seconds or an HTTP date (RFC 9110, section 10.2.3), as a wait from `now`; undefined when it says
+ * nothing.
+ */
 export function retryAfterMs(header: string | null, now: number): number | undefined {
   if (!header) return undefined;
   const wait = /^\d+$/.test(header.trim()) ? Number(header) * 1000 : Date.parse(header) - now;

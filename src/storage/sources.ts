@@ -33,10 +33,11 @@ const HUB_HOSTS = ['huggingface.co', 'www.huggingface.co', 'hf.co'];
 const LOOPBACK_HOSTS = ['localhost', '127.0.0.1', '[::1]'];
 
 /**
- * Finds a `.gguf` by what a person typed: `owner/repo/file`, `owner/repo@revision/file`, an address of such a file on the hub, or
- * any other address. Asks for its size and pin only.
+ * Finds a `.gguf` by what a person typed: `owner/repo/file`, `owner/repo@revision/file`, an address of such a file on the hub,
+ * or any other address. Asks for its size and pin only.
  *
- * @throws LapisError `bad-request` for what names no file, `not-allowed` for a gated repository, `unsupported`, `network`, `aborted`
+ * @throws LapisError `bad-request` for what names no file, `not-allowed` for a gated repository, `unsupported`, `network`,
+ * `aborted`
  */
 export async function resolveSource(text: string, options: ResolveOptions = {}): Promise<ResolvedSource> {
   const { fetch = globalThis.fetch.bind(globalThis), signal } = options;

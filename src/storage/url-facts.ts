@@ -14,8 +14,8 @@ const LONGEST_ANSWER_MS = 30_000;
 const BEGINNING_BYTES = 4;
 
 /**
- * What can be known of the file at an address by headers that every server shows to every origin: its size and, mostly, its date. Looks
- * at its first bytes too.
+ * What can be known of the file at an address by headers that every server shows to every origin: its size and, mostly, its
+ * date. Looks at its first bytes too.
  *
  * @throws LapisError `network` when it cannot be had or does not say how large it is, `corrupt` when it is no GGUF, `aborted`
  */
@@ -71,7 +71,11 @@ function size(text: string | null | undefined): number | undefined {
   return Number.isSafeInteger(value) && value > 0 ? value : undefined;
 }
 
-/** Asks, and lets the connection go when `read` is done with the reply. @throws LapisError `network`, `aborted`, what `read` throws */
+/**
+ * Asks, and lets the connection go when `read` is done with the reply.
+ *
+ * @throws LapisError `network`, `aborted`, what `read` throws
+ */
 export async function answerWithin<T>(
   url: string,
   init: RequestInit,

@@ -42,8 +42,8 @@ export function sendRange(file: Uint8Array, request: IncomingMessage, response: 
 }
 
 /**
- * Sends ranges of a file and breaks connections. A client loses what has arrived but was not read when the break comes, so the break
- * waits until the test says that the client `reached` it.
+ * Sends ranges of a file and breaks connections. A client loses what has arrived but was not read when the break comes, so the
+ * break waits until the test says that the client `reached` it.
  */
 export function breakable(file: Uint8Array): {
   upTo: (cut: number) => Answer;

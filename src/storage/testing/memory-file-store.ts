@@ -7,8 +7,8 @@ export interface MemoryFileStore extends FileStore {
   /** What may still be stored; a write beyond it fails as on a full disk. */
   free: number | undefined;
   /**
-   * What another process finds after this one was ended here: of bytes that were not flushed some part, torn. `random` is uniform in
-   * [0, 1).
+   * What another process finds after this one was ended here: of bytes that were not flushed some part, torn. `random` is
+   * uniform in [0, 1).
    */
   crash(random: () => number): MemoryFileStore;
 }
