@@ -178,6 +178,9 @@ export class GpuDevice {
   }
 }
 
+/** Where a bound range of a buffer may begin, bytes: WebGPU's default `minStorageBufferOffsetAlignment`. */
+export const RANGE_ALIGNMENT = 256;
+
 // GPUBufferUsage is a global only in browsers; the values are fixed by the WebGPU specification.
 export const MAP_READ = 0x0001;
 export const COPY_SRC = 0x0004;

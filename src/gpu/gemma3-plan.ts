@@ -130,7 +130,7 @@ function finalNorm({ config, weights }: PlanContext, [even, odd]: [GPUBuffer, GP
  * memory suffice.
  */
 function fusesNorm({ device, config }: PlanContext, rowClass: RowClass, matrices: WeightMatrix[]): boolean {
-  const bindings = 5 + Math.max(...matrices.map((matrix) => matrix.parts[0]!.buffers.length));
+  const bindings = 5 + Math.max(...matrices.map((matrix) => matrix.parts[0]!.ranges.length));
   return fuses(device, rowClass, bindings, config.hiddenSize);
 }
 
@@ -311,7 +311,7 @@ async function attention(
 ): Promise<PlanStep[]> {
   const { device, config, buffers } = context;
   const matrix = layer.attentionOutput;
-  const fused = fuses(device, rowClass, 3 + matrix.parts[0]!.buffers.length, matrix.columns);
+  const fused = fuses(device, rowClass, 3 + matrix.parts[0]!.ranges.length, matrix.columns);
   const decodes = rowClass.kind === 'generated' && !device.features.naive;
   const join = decodes ? joinConstants(context, index) : {};
   const steps = await Promise.all([

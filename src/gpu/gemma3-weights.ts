@@ -2,7 +2,7 @@ import type { Gemma3Config } from '../model/config.ts';
 import type { ModelSource, WeightProgress } from '../model/source.ts';
 import type { TensorInfo } from '../model/tensor.ts';
 import { LapisError } from '../protocol/errors.ts';
-import { COPY_DST, type GpuDevice, STORAGE } from './device.ts';
+import { COPY_DST, type GpuDevice, RANGE_ALIGNMENT, STORAGE } from './device.ts';
 import { createWeightMatrix, type WeightMatrix, WeightUploader } from './kernels/weights/weights.ts';
 
 export interface LayerWeights {
@@ -29,9 +29,6 @@ export interface Gemma3Weights {
   layers: LayerWeights[];
   outputNorm: GPUBufferBinding;
 }
-
-/** Where a range of a buffer may begin, bytes: WebGPU's default `minStorageBufferOffsetAlignment`. */
-const RANGE_ALIGNMENT = 256;
 
 /** Bytes from one norm of `size` elements to the next in their buffer. */
 export function normStride(size: number): number {
@@ -165,7 +162,7 @@ export class Gemma3WeightMap {
       this.#destinations.set(name, { matrix, row });
       row += rows[index]!;
     });
-    this.#buffers.push(...matrix.parts.flatMap((part) => part.buffers));
+    this.#buffers.push(...matrix.parts.map((part) => part.buffer));
     return matrix;
   }
 

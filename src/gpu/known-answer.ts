@@ -54,7 +54,7 @@ async function findFault(device: GpuDevice): Promise<string | undefined> {
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   } finally {
-    for (const buffer of [batch, input, output, ...matrix.parts.flatMap((part) => part.buffers)]) buffer.destroy();
+    for (const buffer of [batch, input, output, ...matrix.parts.map((part) => part.buffer)]) buffer.destroy();
     uploader.destroy();
   }
 }

@@ -1,4 +1,4 @@
-import { COPY_DST, type GpuDevice, UNIFORM } from './device.ts';
+import type { GpuDevice } from './device.ts';
 import { type Bindings, Kernel } from './kernel.ts';
 import gelu from './kernels/gelu/gelu.wgsl?raw';
 import { madd } from './kernels/madd/madd.ts';
@@ -51,7 +51,7 @@ export interface InputPrologue {
   constants: Record<string, number>;
   /** Defines `GROUPS`, `prepare_input` and `input_quad` (matvec.wgsl). */
   parts: string[];
-  /** Group 0 from binding 4 on. */
+  /** Group 0 from binding 3 on. */
   bindings: Bindings;
 }
 
@@ -82,27 +82,26 @@ async function naiveStep(device: GpuDevice, operands: LinearOperands, part: Weig
   const outputs = gated ? part.rows / 2 : part.rows;
   const kernel = await Kernel.compile(device, {
     label: `naive matvec ${matrix.type}`,
-    constants: { COLUMNS: matrix.columns, HALVES: gated ? 2 : 1, FROM_HEAD_ROW: operands.fromHeadRow ? 1 : 0 },
+    constants: { ...constants(operands, part), FROM_HEAD_ROW: operands.fromHeadRow ? 1 : 0 },
     parts: [rowsText, operandsText, madd(device), weightText(matrix.type), gelu, naive],
   });
-  return matvecPlanStep(device, kernel, operands, part, outputs, { perGroup: 64, rowsAtOnce: 4 });
+  return matvecPlanStep(kernel, operands, part, outputs, { perGroup: 64, rowsAtOnce: 4 });
 }
 
 /** Prompt rows of a matmul tile, as in matmul.wgsl. */
 const TILE_ROWS = 64;
 
 async function matmulStep(device: GpuDevice, operands: LinearOperands, part: WeightPart): Promise<PlanStep> {
-  const { matrix, gated } = operands;
-  const outputs = gated ? part.rows / 2 : part.rows;
+  const { matrix } = operands;
   const tile = matmulTile(part.rows);
   const { splits = 1 } = operands;
   const kernel = await Kernel.compile(device, {
     label: `matmul ${matrix.type}`,
-    constants: { COLUMNS: matrix.columns, HALVES: gated ? 2 : 1, TILE_N: tile, SPLITS: splits },
+    constants: { ...constants(operands, part), TILE_N: tile, SPLITS: splits },
     parts: [rowsText, operandsText, madd(device), weightText(matrix.type), gelu, matmul],
   });
   const tiles = Math.ceil(part.rows / tile);
-  const dispatch = kernel.bind(bindings(device, operands, part, outputs), [tiles], `matmul ${matrix.label}`);
+  const dispatch = kernel.bind(bindings(operands, part), [tiles], `matmul ${matrix.label}`);
   return { dispatch, size: ({ rows }) => [tiles, Math.ceil(rows / TILE_ROWS), splits] };
 }
 
@@ -135,8 +134,7 @@ async function matvecStep(
   const kernel = await Kernel.compile(device, {
     label: prologue ? `matvec ${matrix.type} of ${prologue.name}` : `matvec ${matrix.type}`,
     constants: {
-      COLUMNS: matrix.columns,
-      HALVES: gated ? 2 : 1,
+      ...constants(operands, part),
       ROWS: rowsAtOnce,
       FROM_HEAD_ROW: operands.fromHeadRow ? 1 : 0,
       WORKGROUP: workgroup,
@@ -160,12 +158,11 @@ async function matvecStep(
     subgroups,
   });
   const perGroup = (workgroup / geometry.lanes) * geometry.outputs;
-  return matvecPlanStep(device, kernel, operands, part, outputs, { perGroup, rowsAtOnce });
+  return matvecPlanStep(kernel, operands, part, outputs, { perGroup, rowsAtOnce });
 }
 
 /** Binds a kernel of matvec's shape: outputs over x and y, blocks of rows over z. */
 function matvecPlanStep(
-  device: GpuDevice,
   kernel: Kernel,
   operands: LinearOperands,
   part: WeightPart,
@@ -177,16 +174,24 @@ function matvecPlanStep(
   const width = Math.min(groups, 32768);
   const height = Math.ceil(groups / width);
   const label = `matvec ${operands.matrix.label}`;
-  const dispatch = kernel.bind(bindings(device, operands, part, outputs), [width, height], label);
+  const dispatch = kernel.bind(bindings(operands, part), [width, height], label);
   return { dispatch, size: ({ rows }) => [width, height, Math.ceil(rows / rowsAtOnce)] };
 }
 
-function bindings(device: GpuDevice, operands: LinearOperands, part: WeightPart, outputs: number) {
-  const { batch, input, output, outputOffset = 0, outputStride } = operands;
-  const params = device.createBuffer('linear params', 16, UNIFORM | COPY_DST);
-  const words = new Uint32Array([outputs, outputOffset + part.firstRow, outputStride, 0]);
-  device.device.queue.writeBuffer(params, 0, words);
-  return [[batch, params, input, output, ...(operands.prologue?.bindings ?? [])], weightBindings(part)];
+function bindings({ batch, input, output, prologue }: LinearOperands, part: WeightPart): Bindings[] {
+  return [[batch, input, output, ...(prologue?.bindings ?? [])], weightBindings(part)];
+}
+
+/** What the kernel's text is given besides its bindings: a uniform buffer for it would cost every dispatch. */
+function constants(operands: LinearOperands, part: WeightPart): Record<string, number> {
+  const { matrix, gated, outputOffset = 0, outputStride } = operands;
+  return {
+    COLUMNS: matrix.columns,
+    HALVES: gated ? 2 : 1,
+    VALUES: gated ? part.rows / 2 : part.rows,
+    OUTPUT_OFFSET: outputOffset + part.firstRow,
+    OUTPUT_STRIDE: outputStride,
+  };
 }
 
 /** How matvec spreads over invocations. */

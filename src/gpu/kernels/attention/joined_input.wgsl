@@ -1,5 +1,5 @@
 // The input of a matvec for one row, made by every workgroup for itself: the splits of the row's attention, joined.
-@group(0) @binding(4) var<storage, read> rows: array<Row>;
+@group(0) @binding(3) var<storage, read> rows: array<Row>;
 
 const GROUPS = COLUMNS / 16u;
 

@@ -1,7 +1,7 @@
-// y[m][n] = Σ_k W[n][k]·x[m][k] for the rows of a prompt chunk; HALVES = 2: y[m][n] = gelu(W[n]·x[m])·(W[n + outputs]·x[m]).
-// x: [rows][COLUMNS], y: [rows][output_stride]. A workgroup of 16 × 16 makes a tile of 64 rows × TILE_N weight rows, 16 columns at a step,
+// y[m][n] = Σ_k W[n][k]·x[m][k] for the rows of a prompt chunk; HALVES = 2: y[m][n] = gelu(W[n]·x[m])·(W[n + VALUES]·x[m]).
+// x: [rows][COLUMNS], y: [rows][OUTPUT_STRIDE]. A workgroup of 16 × 16 makes a tile of 64 rows × TILE_N weight rows, 16 columns at a step,
 // with the weights dequantized into workgroup memory; an invocation makes 4 × TILE_N/16 sums. Workgroup z takes the z-th of SPLITS runs of
-// columns, and y is [SPLITS][rows][output_stride]. Every sum runs over k in order by madd, so a row's bits do not depend on the rows
+// columns, and y is [SPLITS][rows][OUTPUT_STRIDE]. Every sum runs over k in order by madd, so a row's bits do not depend on the rows
 // beside it or on the size of the chunk.
 
 const TILE_M = 64u;
@@ -17,10 +17,10 @@ var<workgroup> tile_w: array<vec4<f32>, TILE_N * STRIDE>;
 // The row of W behind column c of the tile: with two halves, the tile holds 64 gate rows, then their 64 up rows.
 fn weight_row(tile: u32, c: u32) -> u32 {
   if (HALVES == 1u) {
-    return min(tile * TILE_N + c, params.outputs - 1u);
+    return min(tile * TILE_N + c, VALUES - 1u);
   }
-  let n = min(tile * (TILE_N / 2u) + c % (TILE_N / 2u), params.outputs - 1u);
-  return n + (c / (TILE_N / 2u)) * params.outputs;
+  let n = min(tile * (TILE_N / 2u) + c % (TILE_N / 2u), VALUES - 1u);
+  return n + (c / (TILE_N / 2u)) * VALUES;
 }
 
 @compute @workgroup_size(256)
@@ -72,18 +72,18 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   for (var i = 0u; i < 4u; i++) {
     let m = first_m + ty + i * 16u;
     if (m < batch.row_count) {
-      let at = (workgroup.z * batch.row_count + m) * params.output_stride + params.output_offset;
+      let at = (workgroup.z * batch.row_count + m) * OUTPUT_STRIDE + OUTPUT_OFFSET;
       if (HALVES == 1u) {
         for (var j = 0u; j < SUMS; j++) {
           let n = workgroup.x * TILE_N + tx + j * 16u;
-          if (n < params.outputs) {
+          if (n < VALUES) {
             output[at + n] = sums[i][j];
           }
         }
       } else {
         for (var j = 0u; j < SUMS / 2u; j++) {
           let n = workgroup.x * (TILE_N / 2u) + tx + j * 16u;
-          if (n < params.outputs) {
+          if (n < VALUES) {
             output[at + n] = gelu(sums[i][j]) * sums[i][j + SUMS / 2u];
           }
         }

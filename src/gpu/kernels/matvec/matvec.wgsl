@@ -1,4 +1,4 @@
-// y[n] = Σ_k W[n][k]·x[k] for one row; HALVES = 2: y[n] = gelu(W[n]·x)·(W[n + outputs]·x).
+// y[n] = Σ_k W[n][k]·x[k] for one row; HALVES = 2: y[n] = gelu(W[n]·x)·(W[n + VALUES]·x).
 // A team of LANES invocations computes OUTPUTS values of n, 16 columns at a step. Where x comes from is another file's: `prepare_input` and
 // `input_quad` (input.wgsl, norm/normed_input.wgsl, attention/joined_input.wgsl). A lane adds its products in order of columns, as in
 // matvec_rows.wgsl: a row's bits are the same alone and beside others.
@@ -26,9 +26,9 @@ fn main(
 
   var weight_rows: array<u32, SUMS>;
   for (var o = 0u; o < OUTPUTS; o++) {
-    let n = min(first + o * TEAMS, params.outputs - 1u);
+    let n = min(first + o * TEAMS, VALUES - 1u);
     for (var h = 0u; h < HALVES; h++) {
-      weight_rows[o * HALVES + h] = (n + h * params.outputs) * GROUPS;
+      weight_rows[o * HALVES + h] = (n + h * VALUES) * GROUPS;
     }
   }
   // The first weights are on their way while the input is made, and the next ones while these are multiplied.
@@ -65,10 +65,10 @@ fn main(
     if (HALVES == 2u) {
       value = gelu(value) * team_sum(sums[o * HALVES + HALVES - 1u], local);
     }
-    if (lane == 0u && n < params.outputs && row < batch.row_count) {
-      let column = params.output_offset + n;
-      let arranged = arranged_at(column, 0u, params.output_stride / 16u);
-      output[row * params.output_stride + select(column, arranged, OUTPUT_ARRANGED == 1u)] = value;
+    if (lane == 0u && n < VALUES && row < batch.row_count) {
+      let column = OUTPUT_OFFSET + n;
+      let arranged = arranged_at(column, 0u, OUTPUT_STRIDE / 16u);
+      output[row * OUTPUT_STRIDE + select(column, arranged, OUTPUT_ARRANGED == 1u)] = value;
     }
   }
 }

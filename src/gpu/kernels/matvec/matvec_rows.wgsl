@@ -1,4 +1,4 @@
-// y[r][n] = Σ_k W[n][k]·x[r][k] for up to ROWS rows, 4 or 8, in one reading of W; HALVES = 2: y[r][n] = gelu(W[n]·x[r])·(W[n + outputs]·x[r]).
+// y[r][n] = Σ_k W[n][k]·x[r][k] for up to ROWS rows, 4 or 8, in one reading of W; HALVES = 2: y[r][n] = gelu(W[n]·x[r])·(W[n + VALUES]·x[r]).
 // A team of LANES invocations computes OUTPUTS values of n, 16 columns at a step, four rows in the lanes of a vec4. A row's products are
 // added in the order of matvec.wgsl. Rows from the batch's last on are computed with whatever stands there, and not written.
 alias Sum = vec4<f32>;
@@ -46,9 +46,9 @@ fn main(
     if (index < GROUPS) {
       var w: array<array<vec4<f32>, 4>, SUMS>;
       for (var o = 0u; o < OUTPUTS; o++) {
-        let n = min(first + o * TEAMS, params.outputs - 1u);
+        let n = min(first + o * TEAMS, VALUES - 1u);
         for (var half = 0u; half < HALVES; half++) {
-          w[o * HALVES + half] = load16((n + half * params.outputs) * GROUPS + index);
+          w[o * HALVES + half] = load16((n + half * VALUES) * GROUPS + index);
         }
       }
       for (var q = 0u; q < 4u; q++) {
@@ -69,13 +69,13 @@ fn main(
       if (HALVES == 2u) {
         value = gelu4(value) * team_sum(sums[o * HALVES + HALVES - 1u][h], local);
       }
-      if (lane == 0u && n < params.outputs) {
-        let column = params.output_offset + n;
+      if (lane == 0u && n < VALUES) {
+        let column = OUTPUT_OFFSET + n;
         for (var r = 0u; r < 4u; r++) {
           let row = 4u * h + r;
           if (row < batch.row_count) {
-            let arranged = arranged_at(column, row, params.output_stride / 16u);
-            output[select(row * params.output_stride + column, arranged, OUTPUT_ARRANGED == 1u)] = value[r];
+            let arranged = arranged_at(column, row, OUTPUT_STRIDE / 16u);
+            output[select(row * OUTPUT_STRIDE + column, arranged, OUTPUT_ARRANGED == 1u)] = value[r];
           }
         }
       }

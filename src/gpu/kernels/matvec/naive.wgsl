@@ -1,5 +1,5 @@
 // y[r][n] = Σ_k W[n][k]·x[r][k], four rows of x at a time (workgroup z takes the z-th four); HALVES = 2:
-// y[r][n] = gelu(W[n]·x[r])·(W[n + outputs]·x[r]). x: [rows][COLUMNS], y: [rows][output_stride].
+// y[r][n] = gelu(W[n]·x[r])·(W[n + VALUES]·x[r]). x: [rows][COLUMNS], y: [rows][OUTPUT_STRIDE].
 // An invocation makes one n alone: no barriers, no shuffles, no arrays. It is the version for CPU adapters, where an array index
 // that is not constant costs a gather, and the one to fall back on where the others fail their known-answer test.
 
@@ -40,7 +40,7 @@ fn products(n: u32, r: u32, end: u32) -> vec4<f32> {
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) workgroups: vec3<u32>) {
   let n = id.x + id.y * workgroups.x * 64u;
-  if (n >= params.outputs) {
+  if (n >= VALUES) {
     return;
   }
   let first_r = id.z * 4u;
@@ -49,10 +49,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) w
   let row_count = batch.row_count - head_row;
   var value = products(n, head_row + first_r, head_row + row_count);
   if (HALVES == 2u) {
-    let up = products(n + params.outputs, head_row + first_r, head_row + row_count);
+    let up = products(n + VALUES, head_row + first_r, head_row + row_count);
     value = vec4<f32>(gelu(value.x), gelu(value.y), gelu(value.z), gelu(value.w)) * up;
   }
   for (var i = 0u; i < min(4u, row_count - first_r); i++) {
-    output[(first_r + i) * params.output_stride + params.output_offset + n] = value[i];
+    output[(first_r + i) * OUTPUT_STRIDE + OUTPUT_OFFSET + n] = value[i];
   }
 }

@@ -1,7 +1,7 @@
 // The input of a matvec for one row, made by every workgroup for itself: the norm of norm_row.wgsl. The first workgroup keeps the residual.
-@group(0) @binding(4) var<storage, read> branch: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read> norms: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> residual: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> branch: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> norms: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> residual: array<vec4<f32>>;
 
 const GROUPS = COLUMNS / 16u;
 

@@ -20,6 +20,6 @@ export const bench: KernelBench = async function* ({ device, config }) {
       bytes: bytes.length,
     };
     uploader.destroy();
-    for (const part of matrix.parts) for (const buffer of part.buffers) buffer.destroy();
+    for (const { buffer } of matrix.parts) buffer.destroy();
   }
 };

@@ -1,7 +1,7 @@
 import type { TensorType } from '../../../model/tensor.ts';
 import { TENSOR_TYPES, tensorBytes } from '../../../model/tensor.ts';
 import { LapisError } from '../../../protocol/errors.ts';
-import { COPY_DST, type GpuDevice, STORAGE, UNIFORM } from '../../device.ts';
+import { COPY_DST, type GpuDevice, RANGE_ALIGNMENT, STORAGE, UNIFORM } from '../../device.ts';
 import { type Bindings, encode, Kernel } from '../../kernel.ts';
 import repackQ4_0 from '../repack/q4_0.wgsl?raw';
 import repackQ4_1 from '../repack/q4_1.wgsl?raw';
@@ -104,11 +104,14 @@ export function weightText(type: TensorType): string {
   return LAYOUTS[type].load;
 }
 
-/** Some rows of a weight matrix, in buffers that one kernel can bind. */
+/** Some rows of a weight matrix, which one kernel can bind. */
 export interface WeightPart {
   firstRow: number;
   rows: number;
-  buffers: GPUBuffer[];
+  /** One buffer for all of it: a dispatch costs the CPU more with every buffer that it uses. */
+  buffer: GPUBuffer;
+  /** Ranges of the buffer, in order of binding. */
+  ranges: GPUBufferBinding[];
 }
 
 /** A weight matrix [rows, columns] on the GPU: one tensor, or several of one type stacked; split by rows where a binding is too small. */
@@ -122,7 +125,7 @@ export interface WeightMatrix {
 
 /** Bindings of group 1 for a part. */
 export function weightBindings(part: WeightPart): Bindings {
-  return part.buffers;
+  return part.ranges;
 }
 
 /** Allocates a matrix, zeroed. Throws `unsupported` for columns that are not a multiple of 32 or of the type's block. */
@@ -142,18 +145,22 @@ export function createWeightMatrix(
   }
   const { buffers } = LAYOUTS[type];
   const blocksPerRow = columns / blockSize;
-  const widest = Math.max(...buffers.map((buffer) => buffer.bytesPerBlock)) * blocksPerRow;
-  const rowsPerPart = Math.min(rows, Math.floor((device.maxBindingBytes - 16) / widest));
+  const rowBytes = buffers.reduce((sum, buffer) => sum + buffer.bytesPerBlock, 0) * blocksPerRow;
+  const spareBytes = 16 + (buffers.length - 1) * RANGE_ALIGNMENT;
+  const rowsPerPart = Math.min(rows, Math.max(1, Math.floor((device.maxBindingBytes - spareBytes) / rowBytes)));
   const parts: WeightPart[] = [];
   for (let firstRow = 0; firstRow < rows; firstRow += rowsPerPart) {
     const partRows = Math.min(rowsPerPart, rows - firstRow);
-    parts.push({
-      firstRow,
-      rows: partRows,
-      buffers: buffers.map(({ name, bytesPerBlock }) =>
-        device.createBuffer(`${label} ${name}`, bytesPerBlock * blocksPerRow * partRows, STORAGE | COPY_DST),
-      ),
-    });
+    const sizes = buffers.map(({ bytesPerBlock }) => Math.ceil((bytesPerBlock * blocksPerRow * partRows) / 16) * 16);
+    const offsets: number[] = [];
+    let bytes = 0;
+    for (const size of sizes) {
+      offsets.push(bytes);
+      bytes = Math.ceil((bytes + size) / RANGE_ALIGNMENT) * RANGE_ALIGNMENT;
+    }
+    const buffer = device.createBuffer(label, bytes, STORAGE | COPY_DST);
+    const ranges = sizes.map((size, index) => ({ buffer, offset: offsets[index]!, size }));
+    parts.push({ firstRow, rows: partRows, buffer, ranges });
   }
   return { label, type, rows, columns, parts };
 }
@@ -211,7 +218,7 @@ export class WeightUploader {
     const { queue } = this.#device.device;
     const kernel = this.#kernels.get(type);
     if (!kernel) {
-      queue.writeBuffer(part.buffers[0]!, offset, bytes);
+      queue.writeBuffer(part.buffer, offset, bytes);
       return;
     }
     const { blockBytes } = TENSOR_TYPES[type];
@@ -231,7 +238,7 @@ export class WeightUploader {
     const width = Math.min(groups, 32768);
     const encoder = this.#device.device.createCommandEncoder();
     const pass = encoder.beginComputePass();
-    encode(pass, [kernel.bind([[params, this.#staging, ...part.buffers]], [width, Math.ceil(groups / width)])]);
+    encode(pass, [kernel.bind([[params, this.#staging, ...part.ranges]], [width, Math.ceil(groups / width)])]);
     pass.end();
     queue.submit([encoder.finish()]);
     params.destroy();
