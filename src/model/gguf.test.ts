@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import {
-  randomBits,
   TINY_CONFIG,
   TINY_TOKENIZER,
   type TinyGguf,
@@ -9,10 +8,9 @@ import {
   tinyGgufParts,
 } from '../../tests/fixtures/tiny-model.ts';
 import { type GgufMetadataValue, type GgufOptions, ggufFile } from '../../tools/gguf-writer.ts';
-import { ERROR_CODES, LapisError } from '../protocol/errors.ts';
+import { LapisError } from '../protocol/errors.ts';
 import { blobSource, memorySource } from './byte-source.ts';
 import { openGguf } from './gguf.ts';
-import { readGgufHeader } from './gguf-header.ts';
 import type { ModelSource } from './source.ts';
 import { tensorBytes } from './tensor.ts';
 
@@ -261,19 +259,6 @@ describe('a damaged file', () => {
     expect((await failure(make())).message).toContain(named);
   });
 
-  test('is found at every structural boundary where it may end', async () => {
-    const { dataOffset, tensors } = await readGgufHeader(memorySource(whole));
-    const model = await openGguf(memorySource(whole), { id: 'tiny' });
-    const ends = [4, 8, 16, 24, 25, 100, dataOffset - 33, dataOffset, dataOffset + 1];
-    for (const { fileOffset, bytes } of model.tensors) ends.push(fileOffset, fileOffset + bytes - 1);
-    expect(tensors.length).toBe(model.tensors.length);
-    for (const end of ends) {
-      const { code, message } = await failure(whole.subarray(0, end));
-      expect(code).toBe('corrupt');
-      expect(message).toMatch(/ends/);
-    }
-  });
-
   /** Little-endian u64 at `offset`. */
   function patched(offset: number, value: bigint): Uint8Array {
     const bytes = whole.slice();
@@ -302,41 +287,5 @@ describe('a damaged file', () => {
     const table = Buffer.from(whole).indexOf('blk.0.attn_q.weight') + 'blk.0.attn_q.weight'.length;
     const { message } = await failure(patched(table + 4 + 16 + 4, 0n));
     expect(message).toMatch(/overlap/);
-  });
-
-  test('never hangs, and never fails with anything but a sentence, however its header is mutated', async () => {
-    const { dataOffset } = await readGgufHeader(memorySource(whole));
-    const next = randomBits(11);
-    const start = performance.now();
-    let opened = 0;
-    for (let round = 0; round < 600; round++) {
-      const bytes = whole.slice();
-      const changes = 1 + (next() % 4);
-      for (let i = 0; i < changes; i++) {
-        // The long token lists would take nearly all of the hits: half of them go to the first kilobyte.
-        const at = next() % (next() & 1 ? 1024 : dataOffset);
-        bytes[at] = next() & 1 ? next() & 255 : bytes[at] ^ (1 << (next() & 7));
-      }
-      let largest = 0;
-      const source = memorySource(bytes);
-      const read: typeof source.read = (offset, length, signal) => {
-        largest = Math.max(largest, length);
-        return source.read(offset, length, signal);
-      };
-      try {
-        await openGguf({ size: source.size, read }, { id: 'mutated' });
-        opened++;
-      } catch (error) {
-        expect(error).toBeInstanceOf(LapisError);
-        expect(ERROR_CODES).toContain((error as LapisError).code);
-        expect((error as LapisError).code).not.toBe('internal');
-        expect((error as LapisError).message).toMatch(/\.$/);
-      }
-      expect(largest).toBeLessThanOrEqual(whole.length);
-    }
-    // Most mutations hit a token or a score, which may be anything.
-    expect(opened).toBeGreaterThan(50);
-    expect(opened).toBeLessThan(550);
-    expect(performance.now() - start).toBeLessThan(30_000);
   });
 });

@@ -90,6 +90,8 @@ function headerIsJson(files: Files): boolean {
 function open(files: Files): ReturnType<typeof openHuggingFace> {
   const folder = {
     async open(name: string) {
+      // Names of the folder's own files and nothing else: no path, whatever the index says.
+      if (!/^\w[\w.-]*$/.test(name)) throw new Error(`The reader opened ${JSON.stringify(name)}.`);
       const bytes = files.get(name);
       return bytes && watchedSource(bytes);
     },
