@@ -90,7 +90,7 @@ const QUOTED: Record<string, (text: string) => Promise<unknown>> = {
   "a GGUF's tokenizer": (text) => gguf({ 'tokenizer.ggml.model': text }),
   "a GGUF's RoPE scaling": (text) => gguf({ 'gemma3.rope.scaling.type': text }),
   "a GGUF's alignment": (text) => gguf({ 'general.alignment': text }),
-  "a GGUF's tensor": (text) => gguf({}, text),
+  "a GGUF's tensor": (text) => gguf({}, `?${text}`),
   'an architecture': (text) => folder('config.json', (config) => ({ ...config, architectures: [text] })),
   'a model type': (text) => folder('config.json', ({ architectures: _, ...rest }) => ({ ...rest, model_type: text })),
   'an activation': (text) => folder('config.json', (config) => ({ ...config, hidden_activation: text })),
@@ -113,17 +113,17 @@ describe.each(Object.entries(QUOTED))('%s', (_, open) => {
     for (const text of HOSTILE_TEXTS) await refusal(open(text));
     expect(await refusal(open('so called'))).toContain('so called');
     expect(await refusal(open('a\n\u202eb\u001b[2J'))).toContain('a\\u000a\\u202eb\\u001b[2J');
-    expect(await refusal(open('x'.repeat(64 * 1024)))).toMatch(/x{90,}…/);
+    expect(await refusal(open('x'.repeat(200)))).toMatch(/x{50,}…/);
   });
 });
 
-describe('a manifest', () => {
-  const stored = async (): Promise<{ folder: ReturnType<typeof memoryShards>; manifest: Manifest }> => {
-    const shards = memoryShards();
-    const model = await openGguf(memorySource(tinyGguf(CONFIG)), { id: 'tiny' });
-    return { folder: shards, manifest: await storeGguf(shards, model, { modelId: 'tiny', shardBytes: 8192 }) };
-  };
+async function stored(): Promise<{ folder: ReturnType<typeof memoryShards>; manifest: Manifest }> {
+  const shards = memoryShards();
+  const model = await openGguf(memorySource(tinyGguf(CONFIG)), { id: 'tiny' });
+  return { folder: shards, manifest: await storeGguf(shards, model, { modelId: 'tiny', shardBytes: 8192 }) };
+}
 
+describe('a manifest', () => {
   test('reaches no file but the shards of its folder, and quotes what it holds in a line', async () => {
     const { folder: shards, manifest } = await stored();
     const read: string[] = [];
@@ -139,7 +139,7 @@ describe('a manifest', () => {
     for (const text of HOSTILE_TEXTS) {
       for (const changed of [
         { ...manifest, shards: [{ ...first, file: text }, ...others] },
-        { ...manifest, shards: [{ ...first, file: `shard-00000.bin${text}` }, ...others] },
+        { ...manifest, shards: [{ ...first, file: `${first.file}${text || '.'}` }, ...others] },
         { ...manifest, shards: [{ ...first, sha256: text }, ...others] },
         { ...manifest, tensors: [{ ...tensor, name: `?${text}` }, ...tensors] },
         { ...manifest, tensors: [{ ...tensor, type: text }, ...tensors] },
@@ -147,10 +147,6 @@ describe('a manifest', () => {
         { ...manifest, source: { kind: text } },
         { ...manifest, schemaVersion: text },
       ]) {
-        // A name that is right with nothing behind it.
-        if (changed.shards[0].file === first.file && text === '' && changed.norm === 'effective') {
-          if (JSON.stringify(changed) === JSON.stringify(manifest)) continue;
-        }
         shards.files.set(MANIFEST_FILE, new TextEncoder().encode(JSON.stringify(changed)));
         await refusal(openShards(watched));
       }
@@ -218,11 +214,7 @@ describe('the texts of a model', () => {
       const model = await openHuggingFace(memoryFolder(new Map(files).set(name, bytes)), { id: 'x' });
       expect(model.config).toEqual(CONFIG);
     }
-    const { folder: shards, manifest } = await (async () => {
-      const memory = memoryShards();
-      const model = await openGguf(memorySource(tinyGguf(CONFIG)), { id: 'tiny' });
-      return { folder: memory, manifest: await storeGguf(memory, model, { modelId: 'tiny' }) };
-    })();
+    const { folder: shards, manifest } = await stored();
     shards.files.set(MANIFEST_FILE, new TextEncoder().encode(`${polluting},${JSON.stringify(manifest).slice(1)}`));
     expect((await openShards(shards)).config).toEqual(CONFIG);
     expect(({} as { polluted?: boolean }).polluted).toBeUndefined();

@@ -13,6 +13,7 @@ import { memorySource } from './byte-source.ts';
 import { dequantize } from './codecs/registry.ts';
 import type { Gemma3Config } from './config.ts';
 import { convertModel, storeGguf } from './convert.ts';
+import { deriveNorms, RECIPE, withNorms } from './derived-norms.ts';
 import { openGguf } from './gguf.ts';
 import { openHuggingFace } from './huggingface.ts';
 import { type Manifest, QUANTIZATIONS } from './manifest.ts';
@@ -39,11 +40,12 @@ function canonical(value: unknown): string {
   });
 }
 
-/** What a shard folder holds, and what its model is loaded as. */
-async function linesOf(folder: ShardFolder, manifest: Manifest): Promise<string[]> {
+/** What a shard folder holds, and what its model is loaded as, with its derived norms where it has them. */
+async function linesOf(folder: ShardFolder, manifest: Manifest, norms?: Uint8Array<ArrayBuffer>): Promise<string[]> {
   const { schemaVersion: _, ...rest } = manifest;
   const lines = [canonical(rest)];
-  for await (const { tensor, offset, bytes } of (await openShards(folder)).weights()) {
+  const stored = await openShards(folder);
+  for await (const { tensor, offset, bytes } of (norms ? withNorms(stored, norms) : stored).weights()) {
     const values = dequantize(tensor.type, bytes);
     const hashes = await Promise.all([sha256Hex(bytes.slice()), sha256Hex(new Uint8Array(values.buffer))]);
     lines.push([tensor.name, offset, ...hashes].join(' '));
@@ -55,7 +57,8 @@ async function digestOf(config: Gemma3Config): Promise<string[]> {
   const options = { modelId: 'tiny', shardBytes: 100_000 };
   const stored = memoryShards();
   const gguf = await openGguf(memorySource(tinyGguf(config)), { id: 'tiny' });
-  const lines = await linesOf(stored, await storeGguf(stored, gguf, options));
+  const norms = await deriveNorms(gguf, RECIPE);
+  const lines = await linesOf(stored, await storeGguf(stored, gguf, options), norms);
   const folder = await openHuggingFace(memoryFolder(tinyHuggingFace(config)), { id: 'tiny' });
   for (const quantization of QUANTIZATIONS) {
     const converted = memoryShards();

@@ -1,3 +1,4 @@
+import { deriveNorms, NORMS_FILE } from '../model/derived-norms.ts';
 import type { GgufModelSource } from '../model/gguf.ts';
 import { openGguf } from '../model/gguf.ts';
 import type { Manifest } from '../model/manifest.ts';
@@ -7,7 +8,6 @@ import type { ModelSource } from '../model/source.ts';
 import { LapisError } from '../protocol/errors.ts';
 import type { Environment } from './environment.ts';
 import { withJoined } from './joined-files.ts';
-import { deriveNorms, NORMS_FILE } from './norms.ts';
 import { PROGRESS_FILE } from './progress-log.ts';
 import type { ModelRecord } from './record.ts';
 import { directoryOf, JOURNAL_FILE, PAUSED_FILE, RECORD_FILE, writeRecord } from './record.ts';

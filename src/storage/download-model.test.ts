@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { RECIPE } from '../model/derived-norms.ts';
 import { WEIGHTS_SCHEMA_VERSION } from '../model/schema-version.ts';
 import { openShards } from '../model/shards.ts';
 import type { ModelSource } from '../model/source.ts';
@@ -9,7 +10,6 @@ import { GEMMA_TERMS } from './catalogue.ts';
 import type { DownloadableModel, DownloadOptions } from './download-model.ts';
 import type { StorageOptions } from './environment.ts';
 import { ModelStore } from './model-store.ts';
-import { RECIPE } from './norms.ts';
 import { directoryOf, RECORD_FILE } from './record.ts';
 import type { RetryClock } from './retry.ts';
 import { storedFolder } from './stored-folder.ts';

@@ -1,7 +1,7 @@
+import type { Recipe } from '../model/derived-norms.ts';
+import { RECIPE } from '../model/derived-norms.ts';
 import type { FileStore } from './file-store.ts';
 import type { Fetch } from './http-range.ts';
-import type { Recipe } from './norms.ts';
-import { RECIPE } from './norms.ts';
 import type { RetryClock } from './retry.ts';
 import { realClock } from './retry.ts';
 import type { StartHash } from './whole-hash.ts';

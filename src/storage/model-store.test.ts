@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { RECIPE } from '../model/derived-norms.ts';
 import { WEIGHTS_SCHEMA_VERSION } from '../model/schema-version.ts';
 import { openShards } from '../model/shards.ts';
 import type { ModelSource } from '../model/source.ts';
@@ -10,7 +11,6 @@ import { environment } from './environment.ts';
 import type { Fetch } from './http-range.ts';
 import type { DownloadableModel } from './model-store.ts';
 import { ModelStore } from './model-store.ts';
-import { RECIPE } from './norms.ts';
 import { sweep } from './purge.ts';
 import { directoryOf, JOURNAL_FILE, RECORD_FILE } from './record.ts';
 import type { RetryClock } from './retry.ts';

@@ -1,3 +1,4 @@
+import { NORMS_FILE, withNorms } from '../model/derived-norms.ts';
 import { MANIFEST_FILE } from '../model/manifest.ts';
 import { openShards, sha256Hex } from '../model/shards.ts';
 import type { ModelSource } from '../model/source.ts';
@@ -13,7 +14,6 @@ import { exportModel } from './export-model.ts';
 import { fileId, importFile } from './import-file.ts';
 import { folderModel, importFolder } from './import-folder.ts';
 import type { IngestOptions } from './ingest.ts';
-import { NORMS_FILE, withNorms } from './norms.ts';
 import { copyPackaged, packageManifest } from './package-model.ts';
 import { loggedBytes } from './progress-log.ts';
 import { purge, sweep } from './purge.ts';

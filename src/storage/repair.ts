@@ -1,3 +1,4 @@
+import { NORMS_FILE } from '../model/derived-norms.ts';
 import { MANIFEST_FILE } from '../model/manifest.ts';
 import { sha256Hex } from '../model/shards.ts';
 import { LapisError } from '../protocol/errors.ts';
@@ -6,7 +7,6 @@ import { completeRecord, derive } from './derive.ts';
 import { download } from './download.ts';
 import type { Environment } from './environment.ts';
 import { abortError } from './http-range.ts';
-import { NORMS_FILE } from './norms.ts';
 import { checkedPackageFile } from './package-model.ts';
 import type { ModelRecord } from './record.ts';
 import { directoryOf, isVerbatim } from './record.ts';

@@ -1,9 +1,9 @@
-import type { GgufModelSource } from '../model/gguf.ts';
-import type { NormSource } from '../model/norm.ts';
-import { effectiveNorm, isNorm } from '../model/norm.ts';
-import { WEIGHTS_SCHEMA_VERSION } from '../model/schema-version.ts';
-import type { ModelSource } from '../model/source.ts';
-import type { TensorInfo } from '../model/tensor.ts';
+import type { GgufModelSource } from './gguf.ts';
+import type { NormSource } from './norm.ts';
+import { effectiveNorm, isNorm } from './norm.ts';
+import { WEIGHTS_SCHEMA_VERSION } from './schema-version.ts';
+import type { ModelSource } from './source.ts';
+import type { TensorInfo } from './tensor.ts';
 
 /**
  * The effective norms of a model whose shards are a published file's bytes, one after another as F32, in the order of its
