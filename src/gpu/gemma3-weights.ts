@@ -3,7 +3,8 @@ import type { ModelSource, WeightProgress } from '../model/source.ts';
 import type { TensorInfo } from '../model/tensor.ts';
 import { LapisError } from '../protocol/errors.ts';
 import { COPY_DST, type GpuDevice, RANGE_ALIGNMENT, STORAGE } from './device.ts';
-import { createWeightMatrix, type WeightMatrix, WeightUploader } from './kernels/weights/weights.ts';
+import { WeightUploader } from './kernels/repack/upload.ts';
+import { createWeightMatrix, type WeightMatrix } from './kernels/weights/weights.ts';
 
 export interface LayerWeights {
   /** q, k and v stacked in runs of one type; each run with its first output. */

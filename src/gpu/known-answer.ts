@@ -1,5 +1,6 @@
 import { COPY_DST, COPY_SRC, type GpuDevice, STORAGE, UNIFORM } from './device.ts';
-import { createWeightMatrix, WeightUploader } from './kernels/weights/weights.ts';
+import { WeightUploader } from './kernels/repack/upload.ts';
+import { createWeightMatrix } from './kernels/weights/weights.ts';
 import { linear, type RowClass } from './linear.ts';
 import { encodePlan } from './plan-step.ts';
 

@@ -7,13 +7,8 @@ import { SLOT_WORDS } from '../../buffers.ts';
 import { COPY_DST, type GpuDevice, UNIFORM } from '../../device.ts';
 import { Kernel } from '../../kernel.ts';
 import rowsText from '../../rows.wgsl?raw';
-import {
-  createWeightMatrix,
-  type WeightMatrix,
-  WeightUploader,
-  weightBindings,
-  weightText,
-} from '../weights/weights.ts';
+import { WeightUploader } from '../repack/upload.ts';
+import { createWeightMatrix, type WeightMatrix, weightBindings, weightText } from '../weights/weights.ts';
 import embedText from './embed.wgsl?raw';
 
 /* How a weight travels: stored bytes, repacked by repack/, read by weights/, seen through embed, which reads whole rows. */
@@ -126,9 +121,10 @@ const WIDTHS = TYPES.flatMap((type) =>
   [COLUMNS, OTHER_COLUMNS[TENSOR_TYPES[type].blockSize]].map((n) => [type, n] as const),
 );
 
-test.each(WIDTHS)(
-  '%s in rows of %i: stored bytes come back bit for bit as dequantize() reads them',
-  async (type, columns) => {
+test.each(WIDTHS.flatMap(([type, columns]) => [['GPU', type, columns] as const, ['CPU', type, columns] as const]))(
+  'repacked on the %s, %s in rows of %i: stored bytes come back bit for bit as dequantize() reads them',
+  async (repacker, type, columns) => {
+    device.features.naive = repacker === 'CPU';
     const stored = randomBlocks(type, columns);
     const matrix = await upload(type, stored, columns);
     expect(matrix.parts.length).toBeGreaterThan(1);

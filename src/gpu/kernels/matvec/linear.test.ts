@@ -5,7 +5,8 @@ import { TENSOR_TYPES, type TensorType } from '../../../model/tensor.ts';
 import { COPY_DST, COPY_SRC, type GpuDevice, STORAGE, UNIFORM } from '../../device.ts';
 import { linear, type RowClass } from '../../linear.ts';
 import { encodePlan } from '../../plan-step.ts';
-import { createWeightMatrix, WeightUploader } from '../weights/weights.ts';
+import { WeightUploader } from '../repack/upload.ts';
+import { createWeightMatrix } from '../weights/weights.ts';
 import { arrangedAt, linearReference } from './reference.ts';
 
 /** ms; SwiftShader takes seconds for each matmul pipeline, and the machine may be busy. */

@@ -1,6 +1,7 @@
 import { TENSOR_TYPES, type TensorType } from '../../../model/tensor.ts';
 import type { KernelBench } from '../../testing/kernel-bench.ts';
-import { createWeightMatrix, WeightUploader } from '../weights/weights.ts';
+import { createWeightMatrix } from '../weights/weights.ts';
+import { WeightUploader } from './upload.ts';
 
 /** Stored bytes on their way into a matrix, staging included: what an upload costs beside the source. */
 export const bench: KernelBench = async function* ({ device, config }) {
