@@ -10,6 +10,7 @@ import type { FakeHost } from '../../src/ui/testing/fake-host.ts';
 import { openTestPage } from '../../src/ui/testing/open-page.ts';
 import type { Lapis } from './harness.ts';
 import { findChromium, launchLapis } from './harness.ts';
+import { catchCopies } from './ui-steering.ts';
 
 const executablePath = findChromium();
 const axeSource = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
@@ -39,16 +40,6 @@ const RESULT: BenchmarkEvent = {
 
 interface Steered {
   page: { host: FakeHost };
-}
-
-/** Keeps what is copied where a test can read it: a browser without a window has no clipboard to share. */
-async function catchCopies(page: Page): Promise<() => Promise<string>> {
-  await page.evaluate(() => {
-    navigator.clipboard.writeText = async (text) => {
-      Object.assign(globalThis, { copiedText: text });
-    };
-  });
-  return () => page.evaluate(() => (globalThis as never as { copiedText: string }).copiedText);
 }
 
 describe.skipIf(!executablePath)('diagnostics, around a pretended host', () => {

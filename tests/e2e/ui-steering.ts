@@ -36,6 +36,16 @@ export const setDownload = (page: Page, id: string, change: Partial<DownloadStat
 export const finishDownload = (page: Page, id: string) =>
   page.evaluate((id) => (globalThis as never as Steered).page.host.finishDownload(id), id);
 
+/** Keeps what is copied where a test can read it: a browser without a window has no clipboard to share. */
+export async function catchCopies(page: Page): Promise<() => Promise<string>> {
+  await page.evaluate(() => {
+    navigator.clipboard.writeText = async (text) => {
+      Object.assign(globalThis, { copiedText: text });
+    };
+  });
+  return () => page.evaluate(() => (globalThis as never as { copiedText: string }).copiedText);
+}
+
 const axeSource = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
 /** The violations that axe finds, in a form that says what to do. */

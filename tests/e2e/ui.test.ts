@@ -7,7 +7,7 @@ import { openTestPage } from '../../src/ui/testing/open-page.ts';
 import { findChromium } from './harness.ts';
 import { LONG_CHAT, lapis, OPTIONS_SCENES, POPUP_SCENES, you } from './ui-scenes.ts';
 import type { Steered } from './ui-steering.ts';
-import { calls, finish, say, violations } from './ui-steering.ts';
+import { calls, catchCopies, finish, say, violations } from './ui-steering.ts';
 
 const executablePath = findChromium();
 
@@ -117,10 +117,26 @@ describe.skipIf(!executablePath)('the pages, around a pretended host', () => {
     await page.getByText('48.3 tokens/s · first token 412 ms').waitFor();
     await expect.poll(() => live.textContent()).toBe('Lapis answered: The sky is blue.');
 
+    const copied = await catchCopies(page);
+    await page.getByRole('button', { name: 'Copy answer' }).click();
+    await page.getByRole('button', { name: 'Copied' }).waitFor();
+    expect(await copied()).toBe('The sky is **blue**.');
+
     await page.getByRole('button', { name: 'Answer again' }).click();
-    await say(page, 'Blue.');
-    await finish(page);
+    await say(page, '```js\nconst sky = "blue";\n```\nThat');
+    await page.getByRole('button', { name: 'Stop' }).click();
+    expect(await calls(page, 'stopChat')).toHaveLength(1);
+    await page.getByRole('button', { name: 'Answer again' }).waitFor();
+    expect(await page.getByRole('textbox').evaluate((node) => node === document.activeElement)).toBe(true);
     await expect.poll(() => page.locator('.answer').count()).toBe(1);
+    await page.locator('.code').getByRole('button', { name: 'Copy' }).click();
+    await page.locator('.code').getByRole('button', { name: 'Copied' }).waitFor();
+    expect(await copied()).toBe('const sky = "blue";');
+    await page.evaluate(() => {
+      navigator.clipboard.writeText = () => Promise.reject(new Error('Not allowed.'));
+    });
+    await page.getByRole('button', { name: 'Copy answer' }).click();
+    await page.getByRole('button', { name: 'The browser did not allow copying.' }).waitFor();
     await page.getByRole('button', { name: 'New chat' }).click();
     await expect.poll(() => page.locator('.answer').count()).toBe(0);
     expect(opened.wrong).toEqual([]);
