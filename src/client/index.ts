@@ -20,9 +20,9 @@ export interface Lapis {
    * @throws LapisError, whose `code` is one of ERROR_CODES in docs/protocol.md
    */
   generate(request: DoorGenerateRequest, options?: DoorCallOptions): AsyncIterable<DoorProgress>;
-  /** The whole answer as one string. @throws LapisError as `generate` does */
+  /** The whole answer as one string; `status().model.suspect` tells whether to doubt it. @throws LapisError as `generate` does */
   complete(request: DoorGenerateRequest, options?: DoorCallOptions): Promise<string>;
-  /** Whether the person has allowed this extension, and which model would answer. Never opens a window. */
+  /** Whether the person has allowed this extension, which model would answer and whether it is suspect. Never opens a window. */
   status(options?: DoorCallOptions): Promise<LapisStatus>;
 }
 

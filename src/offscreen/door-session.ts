@@ -3,7 +3,7 @@ import { DOOR_HEARTBEAT_MS, DOOR_LIMITS, DOOR_VERSION } from '../protocol/door.t
 import { idOf, parseDoorRequest } from '../protocol/door-schema.ts';
 import { LapisError } from '../protocol/errors.ts';
 import type { GenerateEvent } from '../protocol/generation.ts';
-import type { LapisHost } from '../protocol/host.ts';
+import type { HostStatus, LapisHost } from '../protocol/host.ts';
 import type { DoorQuota } from './door-quota.ts';
 import type { Permissions } from './permissions.ts';
 import { presentableName, revoked } from './permissions.ts';
@@ -16,7 +16,7 @@ export type Caller =
   | { kind: 'card'; tabId: number };
 
 /** The part of the host that a door needs; `close` gives the line up. */
-export type DoorHost = Pick<LapisHost, 'generate' | 'watchStatus'> & { close(): void };
+export type DoorHost = Pick<LapisHost, 'generate' | 'watchStatus' | 'listModels'> & { close(): void };
 
 export interface DoorServices {
   /** A new line to the engine for each request: no line, no reason to keep an idle engine. */
@@ -32,6 +32,9 @@ export function keyOf(caller: Caller): string {
 }
 
 type GenerateMessage = Extract<DoorRequest, { type: 'generate' }>;
+
+/** What is known of an answer so far and stands in its last event. */
+type Account = Pick<Extract<DoorEvent, { type: 'end' }>, 'usage' | 'suspect'>;
 
 /** One port of a stranger, from its first message to its end. */
 export class DoorSession {
@@ -150,7 +153,7 @@ export class DoorSession {
     });
     // Without a reader of its own it would be reported as unhandled when the abort comes between two races.
     aborted.catch(() => {});
-    const usage = { promptTokens: 0, completionTokens: 0 };
+    const account: Account = { usage: { promptTokens: 0, completionTokens: 0 } };
     let host: DoorHost | undefined;
     try {
       if (this.caller.kind === 'extension') {
@@ -170,12 +173,17 @@ export class DoorSession {
       for (;;) {
         const { done, value } = await Promise.race([reader.read(), aborted]);
         if (done) throw new LapisError('internal', 'The answer broke off without an end.');
-        const last = this.#pass(id, value, usage, say);
+        if (value.type === 'start') {
+          // The model has been loaded and probed by then.
+          const { suspect } = await Promise.race([presentStatus(host), aborted]);
+          if (suspect !== undefined) account.suspect = suspect;
+        }
+        const last = this.#pass(id, value, account, say);
         if (last) return last;
       }
     } catch (error) {
       const failure = LapisError.from(error);
-      if (failure.code === 'aborted') return { type: 'end', id, finishReason: 'abort', usage };
+      if (failure.code === 'aborted') return { type: 'end', id, finishReason: 'abort', ...account };
       return { type: 'error', id, error: failure.toPayload() };
     } finally {
       clearInterval(heartbeat);
@@ -185,16 +193,12 @@ export class DoorSession {
   }
 
   /** Passes one event on in the door's words; returns the last one instead of saying it. */
-  #pass(
-    id: string,
-    event: GenerateEvent,
-    usage: { promptTokens: number; completionTokens: number },
-    say: (event: DoorEvent) => void,
-  ): DoorEvent | undefined {
+  #pass(id: string, event: GenerateEvent, account: Account, say: (event: DoorEvent) => void): DoorEvent | undefined {
+    const { usage, ...doubt } = account;
     switch (event.type) {
       case 'start':
         usage.promptTokens = event.promptTokens.length;
-        say({ type: 'start', id, promptTokens: usage.promptTokens });
+        say({ type: 'start', id, promptTokens: usage.promptTokens, ...doubt });
         return undefined;
       case 'prefill':
         return undefined;
@@ -211,6 +215,7 @@ export class DoorSession {
           finishReason: event.finishReason,
           usage,
           ...(speed > 0 && Number.isFinite(speed) ? { tokensPerSecond: speed } : {}),
+          ...doubt,
         };
       }
       case 'error':
@@ -227,15 +232,29 @@ export class DoorSession {
       // Which models the person has is nobody's business before they have allowed the caller.
       if (permission !== 'allowed') return this.#say(answer);
       host = this.#services.openHost();
-      const reader = (await host.watchStatus()).getReader();
-      const { value } = await reader.read();
-      if (!value) throw new LapisError('internal', 'The engine gave no status.');
-      const loaded = value.loadedModelId === value.selectedModelId;
-      this.#say({ ...answer, model: { id: value.selectedModelId, loaded } });
+      const { selectedModelId, loadedModelId } = await presentStatus(host);
+      const entry = (await host.listModels()).find((model) => model.id === selectedModelId);
+      this.#say({
+        ...answer,
+        model: {
+          id: selectedModelId,
+          loaded: loadedModelId === selectedModelId,
+          ...(entry?.suspect !== undefined && { suspect: entry.suspect }),
+        },
+      });
     } catch (error) {
       this.#refuse(id, LapisError.from(error));
     } finally {
       host?.close();
     }
   }
+}
+
+async function presentStatus(host: DoorHost): Promise<HostStatus> {
+  const reader = (await host.watchStatus()).getReader();
+  const { value } = await reader.read();
+  // It would tell of every change until the line is given up.
+  reader.cancel().catch(() => {});
+  if (!value) throw new LapisError('internal', 'The engine gave no status.');
+  return value;
 }

@@ -5,7 +5,7 @@ import type { DoorEvent, DoorPort } from '../protocol/door.ts';
 import { DOOR_LIMITS } from '../protocol/door.ts';
 import type { RelayAnswer, RelayOpening } from '../protocol/door-relay.ts';
 import type { GenerateEvent, GenerateRequest } from '../protocol/generation.ts';
-import type { HostStatus } from '../protocol/host.ts';
+import type { HostStatus, ModelEntry } from '../protocol/host.ts';
 import { portPair } from '../protocol/testing/port-pair.ts';
 import type { DoorHost } from './door-session.ts';
 import { callerOf, Doors, isOwn } from './doors.ts';
@@ -15,10 +15,11 @@ const OTHER = 'a'.repeat(32);
 const ORIGIN = `chrome-extension://${OWN}`;
 const REQUEST = { prompt: { kind: 'completion', text: 'The sky is' } } as const;
 const TIMINGS = { loadMs: 0, prefillMs: 0, firstTokenMs: 0, decodeTokensPerSecond: 20 };
+const SUSPECT = 'Its answers on this machine are not to be trusted.';
 const END: GenerateEvent = { type: 'end', finishReason: 'stop', tokens: [7, 1], text: ' blue', timings: TIMINGS };
 
 /** Doors on a host whose answers the test writes; OTHER is allowed. */
-function setUp(answer: (say: ReadableStreamDefaultController<GenerateEvent>) => void = () => {}) {
+function setUp(answer: (say: ReadableStreamDefaultController<GenerateEvent>) => void = () => {}, suspect?: string) {
   const records = new Map<string, ConsentRecord>([[OTHER, { id: OTHER, allowed: true, firstAsked: 1, requests: 0 }]]);
   const consents = openConsents({
     get: async (id) => records.get(id),
@@ -35,9 +36,10 @@ function setUp(answer: (say: ReadableStreamDefaultController<GenerateEvent>) => 
       return new ReadableStream({ start: (controller) => answer(controller), cancel: cancelled });
     },
     async watchStatus() {
-      const status = { selectedModelId: 'demo', loadedModelId: 'demo' } as HostStatus;
+      const status = { selectedModelId: 'demo', loadedModelId: 'demo', suspect } as HostStatus;
       return new ReadableStream({ start: (controller) => controller.enqueue(status) });
     },
+    listModels: async () => [{ id: 'another' }, { id: 'demo', suspect }] as ModelEntry[],
     close: closed,
   });
   const doors = new Doors(
@@ -202,6 +204,36 @@ describe('a stranger at the door', () => {
     const stranger = connect({ id: 'b'.repeat(32) });
     stranger.client.postMessage({ type: 'status', id: 's' });
     expect(await stranger.heard.until(1)).toEqual([{ type: 'status', id: 's', version: 1, permission: 'unasked' }]);
+  });
+
+  test('is told, before the text and at the end, that the model is suspect', async () => {
+    const { connect, consents } = setUp((say) => {
+      say.enqueue({ type: 'start', promptTokens: [2] });
+      say.enqueue({ type: 'text', text: ' green', tokens: [7] });
+      say.enqueue(END);
+      say.close();
+    }, SUSPECT);
+    const { client, heard } = connect();
+    client.postMessage(generate());
+    expect(await heard.until(3)).toMatchObject([
+      { type: 'start', suspect: SUSPECT },
+      { type: 'text' },
+      { type: 'end', suspect: SUSPECT },
+    ]);
+    client.postMessage({ type: 'status', id: 's' });
+    expect((await heard.until(4)).at(-1)).toMatchObject({ model: { id: 'demo', suspect: SUSPECT } });
+    await consents.decide(OTHER, false);
+    client.postMessage({ type: 'status', id: 't' });
+    expect((await heard.until(5)).at(-1)).toEqual({ type: 'status', id: 't', version: 1, permission: 'denied' });
+  });
+
+  test('keeps the doubt at the end of what it cancelled', async () => {
+    const { connect } = setUp((say) => say.enqueue({ type: 'start', promptTokens: [2] }), SUSPECT);
+    const { client, heard } = connect();
+    client.postMessage(generate());
+    await heard.until(1);
+    client.postMessage({ type: 'cancel', id: 'a' });
+    expect((await heard.until(2)).at(-1)).toMatchObject({ type: 'end', finishReason: 'abort', suspect: SUSPECT });
   });
 
   test.each([

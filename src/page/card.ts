@@ -4,6 +4,8 @@ import css from './card.css?inline';
 export interface Card {
   /** While Lapis writes. */
   working(text: string): void;
+  /** What the person should know about the text that is written; stays below the other words. */
+  warn(text: string): void;
   /** The last words; the card goes away by itself after `forMs`, or by its button. */
   finished(text: string, options: { error: boolean; forMs: number }): void;
 }
@@ -31,8 +33,10 @@ export function showCard(anchor: HTMLElement | undefined, onDismiss: () => void,
   mark.setAttribute('aria-hidden', 'true');
   const button = element(document, 'button', 'dismiss');
   button.setAttribute('type', 'button');
+  const words = element(document, 'div', 'words');
+  words.append(status);
   const box = element(document, 'div', 'box');
-  box.append(mark, status, button);
+  box.append(mark, words, button);
   shadow.append(box);
 
   const place = () => {
@@ -79,6 +83,14 @@ export function showCard(anchor: HTMLElement | undefined, onDismiss: () => void,
   };
   return {
     working: (text) => show('working', text, 'Stop (Esc)'),
+    warn(text) {
+      const warning = element(document, 'div', 'warning');
+      // Put in with its words, it is read out.
+      warning.setAttribute('role', 'alert');
+      warning.textContent = text;
+      words.replaceChildren(status, warning);
+      place();
+    },
     finished(text, { error, forMs }) {
       show(error ? 'error' : 'done', text, 'Close');
       const timer = setTimeout(onDismiss, forMs);

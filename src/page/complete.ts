@@ -9,6 +9,8 @@ import type { TextField } from './field.ts';
 import { collapseToEnd, focusedField, hasFocus, insertAtCaret, isFull, textBeforeCaret } from './field.ts';
 
 const SHOW_DONE_MS = 2_500;
+/** Long enough to read why the text is doubted. */
+const SHOW_DOUBTED_MS = 12_000;
 const SHOW_STOPPED_MS = 5_000;
 const SHOW_ERROR_MS = 12_000;
 
@@ -53,8 +55,8 @@ export async function complete(signal: AbortSignal, teardown: () => void): Promi
   const writer = new FieldWriter(field, before, stop);
   writer.yieldToThePerson(signal);
   try {
-    const words = await write(field, before, writer, card, AbortSignal.any([signal, stop.signal]));
-    end(words, false, SHOW_DONE_MS);
+    const { words, doubted } = await write(field, before, writer, card, AbortSignal.any([signal, stop.signal]));
+    end(words, false, doubted ? SHOW_DOUBTED_MS : SHOW_DONE_MS);
   } catch (error) {
     const failure = LapisError.from(error);
     // The reason of a stop is a sentence already.
@@ -65,14 +67,14 @@ export async function complete(signal: AbortSignal, teardown: () => void): Promi
   }
 }
 
-/** Asks for the continuation and writes it; resolves with the card's last words. */
+/** Asks for the continuation and writes it; resolves with the card's last words and whether its model is suspect. */
 async function write(
   field: TextField,
   before: string,
   writer: FieldWriter,
   card: Card,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<{ words: string; doubted: boolean }> {
   for (const [attempt, characters] of CONTEXT_CHARACTERS.entries()) {
     const request = continuationRequest(before, field.singleLine, characters);
     if (!request) throw new LapisError('bad-request', 'Write a few words first: Lapis goes on from there.');
@@ -80,9 +82,14 @@ async function write(
     card.working('Lapis is getting ready…');
     try {
       for await (const event of callGenerate(line, request, { signal })) {
-        if (event.type === 'start') card.working('Lapis is writing…');
-        else if (event.type === 'text') writer.write(text.push(event.text));
-        else if (event.type === 'end') return lastWords(writer, event.usage.completionTokens, event.tokensPerSecond);
+        if (event.type === 'start') {
+          card.working('Lapis is writing…');
+          if (event.suspect !== undefined) card.warn(`This model is suspect. ${event.suspect}`);
+        } else if (event.type === 'text') writer.write(text.push(event.text));
+        else if (event.type === 'end') {
+          const words = lastWords(writer, event.usage.completionTokens, event.tokensPerSecond);
+          return { words, doubted: event.suspect !== undefined };
+        }
       }
     } catch (error) {
       const overflow = error instanceof LapisError && error.code === 'context-overflow';

@@ -67,7 +67,13 @@ export type DoorPermission = 'allowed' | 'denied' | 'unasked';
 export type DoorEvent =
   /** Nothing to read yet, but Lapis lives: it waits for the person's permission, or for the engine. */
   | { type: 'waiting'; id: string; for: 'permission' | 'engine' }
-  | { type: 'start'; id: string; promptTokens: number }
+  | {
+      type: 'start';
+      id: string;
+      promptTokens: number;
+      /** Why the model's answers are not to be trusted, in a sentence: it failed its probe on this machine. Said before the text. */
+      suspect?: string;
+    }
   | { type: 'text'; id: string; text: string }
   | {
       type: 'end';
@@ -76,6 +82,8 @@ export type DoorEvent =
       usage: { promptTokens: number; completionTokens: number };
       /** Of the decode; absent when nothing was decoded. */
       tokensPerSecond?: number;
+      /** As in `start`, for who reads only the whole answer. */
+      suspect?: string;
     }
   | {
       type: 'status';
@@ -83,7 +91,12 @@ export type DoorEvent =
       version: number;
       permission: DoorPermission;
       /** The model that a request would use; only for callers that are allowed. */
-      model?: { id: string; loaded: boolean };
+      model?: {
+        id: string;
+        loaded: boolean;
+        /** As in `start`; of its last load while it is not loaded. */
+        suspect?: string;
+      };
     }
   /** Without an `id`, the message could not be read well enough to have one. */
   | { type: 'error'; id?: string; error: ErrorPayload };

@@ -135,12 +135,12 @@ describe.skipIf(!findChromium())('Complete this text', { timeout: 180_000 }, () 
     }, SITE);
 
   /** What a screen reader finds in the card. */
-  async function cardText(): Promise<string> {
+  async function cardText(role: 'status' | 'alert' = 'status'): Promise<string> {
     const { nodes } = (await cdp.send('Accessibility.getFullAXTree')) as {
       nodes: { nodeId: string; role?: { value: string }; name?: { value: string }; childIds?: string[] }[];
     };
-    const status = nodes.filter(({ role }) => role?.value === 'status');
-    const texts = status.flatMap(({ childIds = [] }) =>
+    const regions = nodes.filter((node) => node.role?.value === role);
+    const texts = regions.flatMap(({ childIds = [] }) =>
       nodes.filter(({ nodeId }) => childIds.includes(nodeId)).map(({ name }) => name?.value ?? ''),
     );
     return texts.join('|');
@@ -222,6 +222,37 @@ describe.skipIf(!findChromium())('Complete this text', { timeout: 180_000 }, () 
     expect(value.startsWith(`${TEXT}${answer.slice(0, 5)}`)).toBe(true);
     expect(value.endsWith(' and the end')).toBe(true);
     await isGone();
+  });
+
+  test('says beside the text that its model is suspect', async () => {
+    // In the card's own world, which the page does not see: as if the model had failed its probe.
+    await serviceWorker().evaluate(async (site) => {
+      const tab = (await chrome.tabs.query({})).find(({ url }) => url?.startsWith(site));
+      const doubtAnswers = () => {
+        const { connect } = chrome.runtime;
+        chrome.runtime.connect = ((...args: Parameters<typeof connect>) => {
+          const port = connect.apply(chrome.runtime, args);
+          const add = port.onMessage.addListener.bind(port.onMessage);
+          port.onMessage.addListener = (listener) =>
+            add((event, from) => {
+              const doubted = event.type === 'start' || event.type === 'end';
+              listener(doubted ? { ...event, suspect: 'Its answers <b>may</b> be wrong.' } : event, from);
+            });
+          return port;
+        }) as typeof connect;
+      };
+      await chrome.scripting.executeScript({ target: { tabId: tab!.id! }, func: doubtAnswers });
+    }, SITE);
+    await fill('#line');
+    await clickMenu();
+    await shows(/^\d+ tokens?/);
+    // Longer than other last words: there is more to read.
+    await page.waitForTimeout(3_000);
+    expect(await cardText('alert')).toBe('This model is suspect. Its answers <b>may</b> be wrong.');
+    if (process.env.LAPIS_PICTURES) await page.screenshot({ path: `${process.env.LAPIS_PICTURES}/card-suspect.png` });
+    await page.keyboard.press('Escape');
+    await isGone();
+    await page.reload();
   });
 
   test('Escape stops it, before the page hears of the key', async () => {
