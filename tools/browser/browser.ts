@@ -50,7 +50,7 @@ const START_MS = 30_000;
 
 /**
  * Starts a browser and loads the extension into it, through `Extensions.loadUnpacked`, which branded builds take too, and
- * `--load-extension` for older ones. Throws `unsupported` with `manualSteps` when the browser refuses both.
+ * `--load-extension` for older ones. Throws `unsupported` when the browser refuses both: `manualSteps` are left then.
  */
 export async function launchBrowser(options: LaunchOptions): Promise<Browser> {
   const { executable, extensionDir, profileDir, headless, adapter, switches = [] } = options;

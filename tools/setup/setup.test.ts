@@ -1,8 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { findBrowser } from './browser.mjs';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { isStale } from './build.mjs';
 import { missingPackage } from './dependencies.mjs';
 import { checkNode } from './node-version.mjs';
@@ -59,26 +58,5 @@ describe('the extension is built again', () => {
     date('src/a/b.ts', 1000);
     date('src/a', 3000);
     expect(isStale(root)).toBe(true);
-  });
-});
-
-describe('a browser', () => {
-  afterEach(() => vi.unstubAllEnvs());
-
-  test('is the one that CHROME_PATH names, which must be there', () => {
-    vi.stubEnv('CHROME_PATH', process.execPath);
-    expect(findBrowser()).toBe(process.execPath);
-    vi.stubEnv('CHROME_PATH', '/no/such/browser');
-    expect(() => findBrowser()).toThrow('CHROME_PATH names /no/such/browser, which is not there.');
-  });
-
-  test.runIf(process.platform === 'linux')('is found on PATH, Chromium before Chrome', () => {
-    vi.stubEnv('CHROME_PATH', '');
-    vi.stubEnv('PATH', root);
-    for (const name of ['google-chrome', 'chromium']) {
-      writeFileSync(join(root, name), '', { mode: 0o755 });
-    }
-    expect(findBrowser()).toBe(join(root, 'chromium'));
-    expect(findBrowser({ chromiumOnly: true })).toBe(join(root, 'chromium'));
   });
 });

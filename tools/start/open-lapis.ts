@@ -4,6 +4,7 @@ import {
   type ExtensionPage,
   type LaunchOptions,
   launchBrowser,
+  manualSteps,
   NO_SANDBOX_MESSAGE,
 } from '../browser/browser.ts';
 import { type AdapterChoice, mayHaveGpu } from '../browser/switches.ts';
@@ -24,7 +25,7 @@ const PROBE = `(async () => {
 
 /**
  * Starts a browser on a page of the extension: with a hardware adapter where there is one, else with SwiftShader, which a line
- * on stderr tells.
+ * on stderr tells. Two lines there say how to load the extension by hand where the browser takes none from a program.
  */
 export async function openLapis(
   options: Omit<LaunchOptions, 'adapter'>,
@@ -58,7 +59,9 @@ async function launch(options: LaunchOptions): Promise<Browser> {
   try {
     return await launchBrowser(options);
   } catch (error) {
-    if (!options.headless || LapisError.from(error).message !== NO_SANDBOX_MESSAGE) throw error;
+    const { code, message } = LapisError.from(error);
+    if (code === 'unsupported') process.stderr.write(`${manualSteps(options.extensionDir)}\n`);
+    if (!options.headless || message !== NO_SANDBOX_MESSAGE) throw error;
     process.stderr.write(`${NO_SANDBOX_MESSAGE} It shows only Lapis and goes on without.\n`);
     return launchBrowser({ ...options, switches: [...(options.switches ?? []), '--no-sandbox'] });
   }

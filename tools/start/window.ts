@@ -1,5 +1,3 @@
-import { LapisError } from '../../src/protocol/errors.ts';
-import { manualSteps } from '../browser/browser.ts';
 import { cacheDir } from './cache-dir.ts';
 import { openLapis } from './open-lapis.ts';
 
@@ -14,10 +12,7 @@ export async function openWindow({
   signal: AbortSignal;
 }): Promise<void> {
   const options = { executable, extensionDir, profileDir: await cacheDir('profile'), headless: false };
-  const { browser, page } = await openLapis(options, 'src/ui/popup/index.html').catch((error: unknown) => {
-    if (LapisError.from(error).code === 'unsupported') process.stderr.write(`${manualSteps(extensionDir)}\n`);
-    throw error;
-  });
+  const { browser, page } = await openLapis(options, 'src/ui/popup/index.html');
   await page.focus();
   process.stderr.write('Lapis is open: chat in the window. Close the window or press Ctrl-C here to end.\n');
   const interrupted = () => void browser.close();
