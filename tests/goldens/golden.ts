@@ -10,7 +10,8 @@ export interface Golden {
   /** f32 [vocabulary] after the last of `tokens`. */
   logits: Float32Array;
   top16: { position: number; top: [id: number, logit: number][] }[];
-  greedy: { prompt: number[]; tokens: number[] };
+  /** `gaps`: how far the best logit is above the second at each of `tokens`, as a share of the logits' root mean square. */
+  greedy: { prompt: number[]; tokens: number[]; gaps: number[] };
 }
 
 /** An f32 engine with an f16 KV cache is within this relative L2 of Hugging Face's f32 logits on the same weights. */
@@ -24,13 +25,19 @@ function floats(file: string): Float32Array {
   return new Float32Array(new Uint8Array(readFileSync(file)).buffer);
 }
 
+function rootMeanSquare(values: Float32Array): number {
+  return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
+}
+
 /** `small-Q8_0` and `wide-Q4_0` are GGUF files; `tiny`, `wide` and `grouped` Hugging Face folders. */
 export function readGolden(name: string): Golden {
   const isGguf = name.includes('Q');
   const folder = path(isGguf ? `reference/${name}` : `data/${name}/`);
   const json = JSON.parse(readFileSync(isGguf ? `${folder}.json` : `${folder}golden.json`, 'utf8'));
   const logits = floats(isGguf ? `${folder}.logits.f32` : `${folder}logits.f32`);
-  return { ...json, logits, model: isGguf ? `${folder}.gguf` : folder };
+  const { greedy } = json;
+  const gaps = greedy.gaps ?? greedy.margins.map((margin: number) => margin / rootMeanSquare(logits));
+  return { ...json, logits, greedy: { ...greedy, gaps }, model: isGguf ? `${folder}.gguf` : folder };
 }
 
 /** The logits after `tokens`, prefilled in chunks of `chunk`. */
