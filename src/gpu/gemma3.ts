@@ -5,7 +5,7 @@ import type { SamplingOptions } from '../protocol/generation.ts';
 import { createModelBuffers, MAX_GENERATED_ROWS, type ModelBuffers, maskWords, SLOT_WORDS } from './buffers.ts';
 import type { LoadedModel, SampledToken, Slot } from './contract.ts';
 import { COPY_DST, COPY_SRC, type GpuDevice, MAP_MODE_READ, MAP_READ } from './device.ts';
-import { headPlan, layerPlan, type PlanContext } from './gemma3-plan.ts';
+import { headPlan, layerPlan } from './gemma3-plan.ts';
 import { Gemma3WeightMap } from './gemma3-weights.ts';
 import { type Dispatch, encode } from './kernel.ts';
 import {
@@ -19,6 +19,7 @@ import { Sampler } from './kernels/sample/sample.ts';
 import { chooseKernels } from './known-answer.ts';
 import { KvCache } from './kv-cache.ts';
 import { canGate, rowsTogether } from './linear.ts';
+import type { PlanContext } from './plan-context.ts';
 import { encodePlan, type PlanStep } from './plan-step.ts';
 import type { Profiler } from './profiler.ts';
 

@@ -8,11 +8,12 @@ import {
   SLOT_WORDS,
 } from '../buffers.ts';
 import type { GpuDevice } from '../device.ts';
-import { headPlan, layerPlan, type PlanContext } from '../gemma3-plan.ts';
+import { headPlan, layerPlan } from '../gemma3-plan.ts';
 import { Gemma3WeightMap } from '../gemma3-weights.ts';
 import type { Dispatch } from '../kernel.ts';
 import { KvCache } from '../kv-cache.ts';
 import { canGate } from '../linear.ts';
+import type { PlanContext } from '../plan-context.ts';
 import type { PlanStep } from '../plan-step.ts';
 
 export interface BenchModelOptions {

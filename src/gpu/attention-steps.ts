@@ -1,0 +1,209 @@
+import { isGlobalLayer } from '../model/config.ts';
+import type { BatchBuffers } from './buffers.ts';
+import { type LayerWeights, normPair, normStride } from './gemma3-weights.ts';
+import { type Bindings, Kernel } from './kernel.ts';
+import attentionText from './kernels/attention/attention.wgsl?raw';
+import blocksText from './kernels/attention/blocks.wgsl?raw';
+import extentText from './kernels/attention/extent.wgsl?raw';
+import joinRowsText from './kernels/attention/join_rows.wgsl?raw';
+import joinedText from './kernels/attention/joined.wgsl?raw';
+import joinedInputText from './kernels/attention/joined_input.wgsl?raw';
+import reduceText from './kernels/attention/reduce.wgsl?raw';
+import { attentionSplits, BLOCKS_PER_SPLIT, decodeSplits, keyLanes } from './kernels/attention/splits.ts';
+import { madd } from './kernels/madd/madd.ts';
+import arrangedText from './kernels/matvec/arranged.wgsl?raw';
+import teamSumSubgroups from './kernels/matvec/sum_subgroups.wgsl?raw';
+import teamSumWorkgroup from './kernels/matvec/sum_workgroup.wgsl?raw';
+import cacheText from './kernels/rope/cache.wgsl?raw';
+import ropeText from './kernels/rope/rope.wgsl?raw';
+import { BLOCK_POSITIONS } from './kv-cache.ts';
+import { linear, matmulSplits, PROLOGUE_WORKGROUP, type RowClass, rowsTogether } from './linear.ts';
+import { fuses, type PlanContext, subgroupConstants, workgroupSum } from './plan-context.ts';
+import type { BatchShape, PlanStep } from './plan-step.ts';
+import rowsText from './rows.wgsl?raw';
+
+async function rope(
+  context: PlanContext,
+  batch: BatchBuffers,
+  layer: LayerWeights,
+  index: number,
+): Promise<PlanStep[]> {
+  const { device, config, buffers, cache } = context;
+  const { headCount, kvHeadCount, headDim } = config;
+  const { keys, values, table, tableLength } = cache.layer(index);
+  const kernel = await Kernel.compile(device, {
+    label: 'rope',
+    constants: {
+      HEADS: headCount,
+      KV_HEADS: kvHeadCount,
+      HEAD_DIM: headDim,
+      WORKGROUP: device.features.naive ? 8 : Math.min(256, 2 ** Math.floor(Math.log2(headDim / 2))),
+      TABLE_LENGTH: tableLength,
+      F_EPSILON: config.rmsNormEpsilon,
+      F_QUERY_SCALE: config.queryScale,
+    },
+    parts: [rowsText, madd(device), cacheText, ropeText],
+  });
+  const angles = isGlobalLayer(config, index) ? buffers.globalAngles : buffers.localAngles;
+  const bindings = [batch.rows, buffers.qkv, layer.qNorm, layer.kNorm, angles, table, keys, values];
+  const heads = headCount + 2 * kvHeadCount;
+  return [{ dispatch: kernel.bind([bindings], [heads]), size: ({ rows }) => [heads, rows, 1] }];
+}
+
+/** From q, k and v to the branch that the residual stream takes. */
+export async function attention(
+  context: PlanContext,
+  rowClass: RowClass,
+  batch: BatchBuffers,
+  layer: LayerWeights,
+  index: number,
+): Promise<PlanStep[]> {
+  const { device, config, buffers } = context;
+  const matrix = layer.attentionOutput;
+  const fused = fuses(device, rowClass, 3 + matrix.parts[0]!.ranges.length, matrix.columns);
+  const decodes = rowClass.kind === 'generated' && !device.features.naive;
+  const join = decodes ? joinConstants(context, index) : {};
+  const steps = await Promise.all([
+    decodes ? [] : rope(context, batch, layer, index),
+    device.features.naive
+      ? naiveAttention(context, rowClass, batch, index)
+      : blockAttention(context, rowClass, batch, layer, index),
+    decodes && !fused ? joinRows(context, rowClass.rows, batch, join) : [],
+    linear(device, rowClass, {
+      matrix,
+      batch: batch.batch,
+      input: fused ? buffers.partials : buffers.attention,
+      output: buffers.branch,
+      outputStride: config.hiddenSize,
+      splits: matmulSplits(matrix.columns),
+      arranged: decodes,
+      ...(fused && {
+        prologue: {
+          name: 'attention',
+          constants: join,
+          parts: [cacheText, extentText, joinedText, joinedInputText],
+          bindings: [batch.rows],
+        },
+      }),
+    }),
+  ]);
+  return steps.flat();
+}
+
+function joinConstants({ config, contextTokens, cache }: PlanContext, index: number): Record<string, number> {
+  return {
+    HEADS: config.headCount,
+    HEAD_DIM: config.headDim,
+    WINDOW: isGlobalLayer(config, index) ? 0 : config.slidingWindow,
+    SPLITS: decodeSplits(config, index, contextTokens),
+    TABLE_LENGTH: cache.layer(index).tableLength,
+  };
+}
+
+/** Attention of prompt rows behind rope; the splits of generated rows' attention, from q, k and v as they were projected. */
+async function blockAttention(
+  context: PlanContext,
+  rowClass: RowClass,
+  batch: BatchBuffers,
+  layer: LayerWeights,
+  index: number,
+): Promise<PlanStep[]> {
+  const { device, config, buffers, cache } = context;
+  const { headCount, kvHeadCount, headDim } = config;
+  const { keys, values, table } = cache.layer(index);
+  const generated = rowClass.kind === 'generated';
+  const join = joinConstants(context, index);
+  const splits = generated ? join.SPLITS! : 1;
+  const subgroups = device.features.shuffleWidth > 1;
+  const kernel = await Kernel.compile(device, {
+    label: 'attention',
+    constants: {
+      ...join,
+      SPLITS: splits,
+      GENERATED: generated ? 1 : 0,
+      KV_HEADS: kvHeadCount,
+      NORM_STRIDE: normStride(headDim) / 4,
+      LANES: keyLanes(headDim),
+      WORKGROUP: PROLOGUE_WORKGROUP,
+      F_EPSILON: config.rmsNormEpsilon,
+      F_QUERY_SCALE: config.queryScale,
+      ...subgroupConstants(device),
+    },
+    parts: [
+      rowsText,
+      madd(device),
+      cacheText,
+      workgroupSum(device),
+      subgroups ? teamSumSubgroups : teamSumWorkgroup,
+      extentText,
+      blocksText,
+    ],
+    subgroups,
+  });
+  const angles = isGlobalLayer(config, index) ? buffers.globalAngles : buffers.localAngles;
+  const output = generated ? buffers.partials : buffers.attention;
+  const bindings = [batch.rows, buffers.qkv, normPair(layer.qNorm), angles, table, keys, values, output];
+  const size = ({ rows, positions }: BatchShape): [number, number, number] => [
+    headCount,
+    rows,
+    Math.min(splits, Math.ceil(positions / BLOCK_POSITIONS)),
+  ];
+  return [{ dispatch: kernel.bind([bindings], [headCount]), size }];
+}
+
+/** Joins the splits of several generated rows. */
+async function joinRows(
+  { device, config, buffers }: PlanContext,
+  rows: number,
+  batch: BatchBuffers,
+  constants: Record<string, number>,
+): Promise<PlanStep[]> {
+  const parts = [rowsText, madd(device), cacheText, extentText, joinedText, arrangedText, joinRowsText];
+  const kernel = await Kernel.compile(device, {
+    label: 'attention join',
+    constants: { ...constants, ROWS: rowsTogether(rows) },
+    parts,
+  });
+  const groups = Math.ceil((config.headCount * config.headDim) / 256);
+  const dispatch = kernel.bind([[batch.rows, buffers.partials, buffers.attention]], [groups]);
+  return [{ dispatch, size: ({ rows }) => [groups, rows, 1] }];
+}
+
+async function naiveAttention(
+  context: PlanContext,
+  rowClass: RowClass,
+  batch: BatchBuffers,
+  index: number,
+): Promise<PlanStep[]> {
+  const { device, config, buffers, cache, contextTokens } = context;
+  const { headCount, kvHeadCount, headDim } = config;
+  const { keys, values, table, tableLength } = cache.layer(index);
+  const splits = attentionSplits(config, index, contextTokens);
+  const window = isGlobalLayer(config, index) ? 0 : config.slidingWindow;
+  const split = rowClass.kind === 'generated';
+  const shared = { HEADS: headCount, HEAD_DIM: headDim, WINDOW: window, SPLITS: splits, TABLE_LENGTH: tableLength };
+  const kernel = await Kernel.compile(device, {
+    label: 'attention',
+    constants: { ...shared, KV_HEADS: kvHeadCount, BLOCKS_PER_SPLIT: split ? BLOCKS_PER_SPLIT : 0 },
+    parts: [rowsText, madd(device), cacheText, attentionText],
+  });
+  const output = split ? buffers.partials : buffers.attention;
+  const bindings: Bindings = [batch.rows, buffers.qkv, table, keys, values, output];
+  const dispatch = kernel.bind([bindings], [headCount]);
+  if (!split) return [{ dispatch, size: ({ rows }) => [headCount, rows, 1] }];
+
+  const reduceKernel = await Kernel.compile(device, {
+    label: 'attention reduce',
+    constants: { ...shared, BLOCKS_PER_SPLIT },
+    parts: [rowsText, madd(device), cacheText, reduceText],
+  });
+  const splitCount = ({ positions }: BatchShape) =>
+    Math.min(splits, Math.ceil(positions / BLOCK_POSITIONS / BLOCKS_PER_SPLIT));
+  return [
+    { dispatch, size: (shape) => [headCount, shape.rows, splitCount(shape)] },
+    {
+      dispatch: reduceKernel.bind([[batch.rows, buffers.partials, buffers.attention]], [headCount]),
+      size: ({ rows }) => [headCount, rows, 1],
+    },
+  ];
+}

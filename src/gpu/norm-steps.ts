@@ -1,0 +1,135 @@
+import type { BatchBuffers } from './buffers.ts';
+import { type LayerWeights, normPair, normStride } from './gemma3-weights.ts';
+import { Kernel } from './kernel.ts';
+import { madd } from './kernels/madd/madd.ts';
+import arrangedText from './kernels/matvec/arranged.wgsl?raw';
+import naiveNormText from './kernels/norm/norm.wgsl?raw';
+import normRowText from './kernels/norm/norm_row.wgsl?raw';
+import normRowsText from './kernels/norm/norm_rows.wgsl?raw';
+import normedInputText from './kernels/norm/normed_input.wgsl?raw';
+import type { WeightMatrix } from './kernels/weights/weights.ts';
+import { type InputPrologue, matmulSplits, PROLOGUE_WORKGROUP, type RowClass, rowsTogether } from './linear.ts';
+import { fuses, isArranged, type PlanContext, subgroupConstants, workgroupSum } from './plan-context.ts';
+import type { PlanStep } from './plan-step.ts';
+import rowsText from './rows.wgsl?raw';
+
+/* The norms on the residual stream: where each stands, and its step or its place in the kernel that reads it. */
+
+/** A norm on the residual stream: of what it reads, which branch it adds first, where the sum goes, and its weights. */
+export interface NormSite {
+  from: GPUBuffer;
+  /** The norm of the branch that is added before, which stands right before `weights` in their buffer. */
+  branchNorm?: GPUBufferBinding;
+  /** Columns of the matrix that made the branch. */
+  branchColumns: number;
+  to: GPUBuffer;
+  weights: GPUBufferBinding;
+}
+
+/** Where the residual stream stands before and after each layer's two norms that add a branch; the naive kernel adds in place. */
+export function residualStreams({ device, buffers }: PlanContext): [GPUBuffer, GPUBuffer] {
+  return [buffers.residual, device.features.naive ? buffers.residual : buffers.otherResidual];
+}
+
+/** A layer's first norm adds the branch of the layer before, which takes turns with its second. */
+export function inputNorm(
+  { config, weights }: PlanContext,
+  index: number,
+  [even, odd]: [GPUBuffer, GPUBuffer],
+): NormSite {
+  const before = weights.layers[index - 1];
+  const { inputNorm } = weights.layers[index]!;
+  const branchColumns = config.feedForwardSize;
+  if (!before) return { from: even, branchColumns, to: odd, weights: inputNorm };
+  return { from: odd, branchNorm: before.postFeedForwardNorm, branchColumns, to: even, weights: inputNorm };
+}
+
+export function feedForwardNorm(
+  { config }: PlanContext,
+  layer: LayerWeights,
+  [even, odd]: [GPUBuffer, GPUBuffer],
+): NormSite {
+  const { postAttentionNorm: branchNorm, preFeedForwardNorm: weights } = layer;
+  return { from: even, branchNorm, branchColumns: config.headCount * config.headDim, to: odd, weights };
+}
+
+export function finalNorm({ config, weights }: PlanContext, [even, odd]: [GPUBuffer, GPUBuffer]): NormSite {
+  const branchNorm = weights.layers.at(-1)!.postFeedForwardNorm;
+  return { from: odd, branchNorm, branchColumns: config.feedForwardSize, to: even, weights: weights.outputNorm };
+}
+
+/**
+ * Whether a matvec over the residual stream norms its input itself: for one generated row, where the kernel's bindings and workgroup
+ * memory suffice.
+ */
+export function fusesNorm({ device, config }: PlanContext, rowClass: RowClass, matrices: WeightMatrix[]): boolean {
+  const bindings = 5 + Math.max(...matrices.map((matrix) => matrix.parts[0]!.ranges.length));
+  return fuses(device, rowClass, bindings, config.hiddenSize);
+}
+
+export function fusesHeadNorm(context: PlanContext, rowClass: RowClass): boolean {
+  return fusesNorm(context, rowClass, [context.weights.head]);
+}
+
+/** `normed` of a site, and the residual stream behind it. */
+export async function norm(
+  context: PlanContext,
+  rowClass: RowClass,
+  batch: BatchBuffers,
+  site: NormSite,
+): Promise<PlanStep[]> {
+  const { device, buffers } = context;
+  const { from, branchNorm, to, weights } = site;
+  const label = branchNorm ? 'add norm' : 'norm';
+  const size: PlanStep['size'] = ({ rows }) => [rows, 1, 1];
+  if (device.features.naive) {
+    const kernel = await Kernel.compile(device, {
+      label,
+      // A barrier is dear on a CPU, where a workgroup's invocations run one after another.
+      constants: { ...naiveNormConstants(context, site), WORKGROUP: 16 },
+      parts: [naiveNormText],
+    });
+    const bindings = [buffers.residual, buffers.branch, branchNorm ?? weights, weights, buffers.normed];
+    return [{ dispatch: kernel.bind([bindings], [1]), size }];
+  }
+  const subgroups = device.features.shuffleWidth > 1;
+  const kernel = await Kernel.compile(device, {
+    label,
+    constants: {
+      ...normConstants(context, rowClass, site),
+      WORKGROUP: PROLOGUE_WORKGROUP,
+      ARRANGED: isArranged(device, rowClass) ? 1 : 0,
+      ROWS: rowClass.kind === 'generated' ? rowsTogether(rowClass.rows) : 1,
+    },
+    parts: [rowsText, madd(device), workgroupSum(device), arrangedText, normRowText, normRowsText],
+    subgroups,
+  });
+  const norms = branchNorm ? normPair(branchNorm) : weights;
+  const bindings = [batch.batch, from, buffers.branch, norms, to, buffers.normed];
+  return [{ dispatch: kernel.bind([bindings], [1]), size }];
+}
+
+function naiveNormConstants({ config }: PlanContext, { branchNorm }: NormSite): Record<string, number> {
+  return { COLUMNS: config.hiddenSize, ADD: branchNorm ? 1 : 0, F_EPSILON: config.rmsNormEpsilon };
+}
+
+function normConstants(context: PlanContext, { kind }: RowClass, site: NormSite): Record<string, number> {
+  const { device, config } = context;
+  return {
+    ...naiveNormConstants(context, site),
+    BRANCHES: kind === 'prompt' ? matmulSplits(site.branchColumns) : 1,
+    NORM_STRIDE: normStride(config.hiddenSize) / 16,
+    ...subgroupConstants(device),
+  };
+}
+
+/** The same norm in the kernel that reads it. */
+export function normPrologue(context: PlanContext, rowClass: RowClass, site: NormSite): InputPrologue {
+  const { branchNorm, to, weights } = site;
+  return {
+    name: branchNorm ? 'added norm' : 'norm',
+    constants: normConstants(context, rowClass, site),
+    parts: [workgroupSum(context.device), normRowText, normedInputText],
+    bindings: [context.buffers.branch, branchNorm ? normPair(branchNorm) : weights, to],
+  };
+}
