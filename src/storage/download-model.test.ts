@@ -10,7 +10,7 @@ import { GEMMA_TERMS } from './catalogue.ts';
 import type { DownloadableModel, DownloadOptions } from './download-model.ts';
 import type { StorageOptions } from './environment.ts';
 import { ModelStore } from './model-store.ts';
-import { directoryOf, RECORD_FILE } from './record.ts';
+import { directoryOf, RECORD_FILE, readRecord } from './record.ts';
 import type { RetryClock } from './retry.ts';
 import { storedFolder } from './stored-folder.ts';
 import type { Answer } from './testing/file-server.ts';
@@ -156,6 +156,7 @@ describe('a download that is cut', () => {
     expect([...(files.contents.get(directoryOf('big'))?.keys() ?? [])].sort()).toEqual([
       'manifest.json',
       'norms.bin',
+      'record.copy.json',
       'record.json',
       ...record.shards.map(({ file }) => file),
     ]);
@@ -486,9 +487,7 @@ describe('what is derived', () => {
       summary: { config, parameters },
     });
     expect(record?.summary?.types.map(({ type }) => type)).toEqual(['Q8_0', 'F32']);
-    expect(JSON.parse(new TextDecoder().decode(files.contents.get(directoryOf('big'))!.get(RECORD_FILE)))).toEqual(
-      record,
-    );
+    expect(await readRecord(files, directoryOf('big'), RECORD_FILE)).toEqual(record);
   });
 
   test('is verified with the shards, and damaged norms are made anew', async () => {

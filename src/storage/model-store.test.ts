@@ -99,7 +99,7 @@ function flipBit(files: Memory, id: string, file: string): void {
 
 function editRecord(files: Memory, id: string, change: (record: Record<string, unknown>) => void): void {
   const directory = files.contents.get(directoryOf(id))!;
-  const record = JSON.parse(new TextDecoder().decode(directory.get(RECORD_FILE)));
+  const record = JSON.parse(new TextDecoder().decode(directory.get(RECORD_FILE)).split('\n')[0]);
   change(record);
   directory.set(RECORD_FILE, new TextEncoder().encode(JSON.stringify(record)));
 }
@@ -251,7 +251,8 @@ describe('integrity', () => {
     expect(store.notices).toEqual([
       'A damaged part of Small (shard-00001.bin) was found and repaired from models.example.',
     ]);
-    expect(source.served).toHaveLength(1);
+    const [first, second] = store.record('small')!.shards;
+    expect(source.served).toEqual([`bytes=${first.bytes}-${first.bytes + second.bytes - 1}`]);
 
     const again = await openStore(files);
     await again.load('small', readWeights);
@@ -273,6 +274,18 @@ describe('integrity', () => {
     const store = await openStore(files);
     expect(await store.load(id, readWeights)).toBeGreaterThan(0);
     expect(store.notices).toEqual(['The damaged manifest of mine was found and made anew.']);
+  });
+
+  test('a record that was damaged behind an open store is written again from memory when the model is verified', async () => {
+    const files = memoryFileStore();
+    const store = await openStore(files);
+    const record = await store.importFile(fileOf(gguf));
+    for (const name of ['record.json', 'record.copy.json']) flipBit(files, record.id, name);
+    expect(await store.verify(record.id)).toEqual({
+      damaged: ['The record of mine was damaged.'],
+      repaired: ['The damaged record of mine was found and repaired.'],
+    });
+    expect((await openStore(files)).record(record.id)).toEqual(record);
   });
 
   test('a missing shard of the packaged model is copied again', async () => {
@@ -371,7 +384,8 @@ describe('the schema version', () => {
   test('a record that cannot be read is purged', async () => {
     const files = memoryFileStore();
     const { id } = await (await openStore(files)).importFile(fileOf(gguf));
-    files.contents.get(directoryOf(id))!.set(RECORD_FILE, new Uint8Array(7));
+    const directory = files.contents.get(directoryOf(id))!;
+    for (const name of directory.keys()) if (name.startsWith('record')) directory.set(name, new Uint8Array(7));
     const store = await openStore(files);
     expect(store.records()).toEqual([]);
     expect(store.notices[0]).toContain('whose record was damaged was deleted');

@@ -4,8 +4,16 @@ import type { Environment } from './environment.ts';
 import type { FileStore } from './file-store.ts';
 import { PartialSource } from './partial-source.ts';
 import type { ModelRecord } from './record.ts';
-import { directoryOf, isVerbatim, JOURNAL_FILE, LAYOUT_VERSION, RECORD_FILE, readRecord } from './record.ts';
-import { damagedShards, restoreShard } from './repair.ts';
+import {
+  directoryOf,
+  isVerbatim,
+  JOURNAL_FILE,
+  LAYOUT_VERSION,
+  mendRecord,
+  RECORD_FILE,
+  readRecord,
+} from './record.ts';
+import { damagedShards, mended, restoreShard } from './repair.ts';
 import { sizeText } from './size-text.ts';
 
 /** What a sweep leaves: the models that may be served, and sentences for the person about those that may not. */
@@ -30,6 +38,8 @@ export async function sweep(env: Environment): Promise<SweepResult> {
       const freed = await purge(env.files, directory);
       notices.push(`A stored model whose record was damaged was deleted, which freed ${sizeText(freed)}.`);
     } else if (isCurrent(record, env)) {
+      // A full disk costs the copy, not the model.
+      if (await mendRecord(env.files, RECORD_FILE, record).catch(() => false)) notices.push(mended(record));
       records.set(record.id, record);
     } else {
       const { renewed, notice } = await renewOrPurge(env, record);

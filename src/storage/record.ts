@@ -7,6 +7,7 @@ import type { FileStore } from './file-store.ts';
 /*
  * A model's directory is a shard folder (src/model/shards.ts) with one more file: `record.json` when it is complete, which says
  * where it came from and what its manifest hashes to, or `journal.json` while it is on its way, with the shards that are done.
+ * Nothing else hashes these two, so each carries its own SHA-256 and has a copy beside it.
  */
 
 /** Raised when the files of a directory mean something else; the schema version covers what is made of a model's bytes. */
@@ -104,22 +105,84 @@ export function directoryOf(id: string): string {
   return bytesToHex(sha256(utf8ToBytes(id))).slice(0, 24);
 }
 
-/** Undefined when the file is absent, `damaged` when it is no record. */
+/** A record file and its copy, in the order in which they are written: a crash in between leaves both whole, the first newer. */
+function copiesOf(file: RecordFile): string[] {
+  return [file, file.replace('.json', '.copy.json')];
+}
+
+/** Undefined when the file is absent, `damaged` when neither it nor its copy is a record. */
 export async function readRecord(
   store: FileStore,
   directory: string,
   file: RecordFile,
 ): Promise<ModelRecord | 'damaged' | undefined> {
-  const bytes = await store.read(directory, file);
-  if (!bytes) return undefined;
-  try {
-    const parsed = v.safeParse(record, JSON.parse(new TextDecoder().decode(bytes)));
-    return parsed.success ? parsed.output : 'damaged';
-  } catch {
-    return 'damaged';
-  }
+  const copies = await readCopies(store, directory, file);
+  const found = copies.find((copy) => copy.whole)?.whole;
+  return found?.content ?? (copies.some(({ bytes }) => bytes) ? 'damaged' : undefined);
 }
 
 export async function writeRecord(store: FileStore, file: RecordFile, content: ModelRecord): Promise<void> {
-  await store.write(directoryOf(content.id), file, new TextEncoder().encode(JSON.stringify(content)));
+  const bytes = sealed(textOf(content));
+  for (const name of copiesOf(file)) await store.write(directoryOf(content.id), name, bytes);
+}
+
+export async function removeRecord(store: FileStore, directory: string, file: RecordFile): Promise<void> {
+  for (const name of copiesOf(file)) await store.removeFile(directory, name);
+}
+
+/**
+ * Makes a record file and its copy the same again: as one of them says, or as `content` does where neither is a record. Says
+ * whether one was damaged; that one is older is what a crash leaves.
+ */
+export async function mendRecord(store: FileStore, file: RecordFile, content: ModelRecord): Promise<boolean> {
+  const directory = directoryOf(content.id);
+  const copies = await readCopies(store, directory, file);
+  const bytes = sealed(copies.find((copy) => copy.whole)?.whole?.text ?? textOf(content));
+  for (const copy of copies) if (!sameBytes(copy.bytes, bytes)) await store.write(directory, copy.name, bytes);
+  return copies.some((copy) => copy.bytes && !copy.whole);
+}
+
+interface RecordCopy {
+  name: string;
+  bytes: Uint8Array<ArrayBuffer> | undefined;
+  /** Absent when the file is no record, or not as it was written. */
+  whole?: { text: string; content: ModelRecord };
+}
+
+function readCopies(store: FileStore, directory: string, file: RecordFile): Promise<RecordCopy[]> {
+  return Promise.all(
+    copiesOf(file).map(async (name) => {
+      const bytes = await store.read(directory, name);
+      return { name, bytes, whole: bytes && parseRecord(bytes) };
+    }),
+  );
+}
+
+function parseRecord(bytes: Uint8Array): RecordCopy['whole'] {
+  try {
+    const [text, seal, ...more] = new TextDecoder('utf-8', { fatal: true }).decode(bytes).split('\n');
+    // Without a seal it was written before there were any; what a flipped bit makes of two lines is never one of JSON.
+    if (more.length > 0 || (seal !== undefined && seal !== sealOf(text))) return undefined;
+    return { text, content: v.parse(record, JSON.parse(text)) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Members in the order of the schema: the same record is the same text, whatever it was put together from. */
+function textOf(content: ModelRecord): string {
+  return JSON.stringify(v.parse(record, content));
+}
+
+/** A line of JSON, and a line with its SHA-256. */
+function sealed(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(`${text}\n${sealOf(text)}`);
+}
+
+function sealOf(text: string): string {
+  return bytesToHex(sha256(utf8ToBytes(text)));
+}
+
+function sameBytes(one: Uint8Array | undefined, other: Uint8Array): boolean {
+  return one?.length === other.length && one.every((byte, at) => byte === other[at]);
 }

@@ -9,7 +9,7 @@ import type { Environment } from './environment.ts';
 import { abortError } from './http-range.ts';
 import { checkedPackageFile } from './package-model.ts';
 import type { ModelRecord } from './record.ts';
-import { directoryOf, isVerbatim } from './record.ts';
+import { directoryOf, isVerbatim, mendRecord, RECORD_FILE } from './record.ts';
 import { ShardHasher } from './shard-hasher.ts';
 
 interface CheckOptions {
@@ -28,6 +28,11 @@ export interface PlacedShard {
   start: number;
   bytes: number;
   sha256: string;
+}
+
+/** What a person reads when a record was brought back. */
+export function mended({ name }: ModelRecord): string {
+  return `The damaged record of ${name} was found and repaired.`;
 }
 
 /** A repair is asked for while somebody waits for the model: two failures are the end of it. */
@@ -114,6 +119,10 @@ export async function verifyModel(
       damaged.push(`${what} is damaged: ${LapisError.from(error).message}`);
     }
   };
+  if (await mendRecord(env.files, RECORD_FILE, record)) {
+    repaired.push(mended(record));
+    damaged.push(`The record of ${name} was damaged.`);
+  }
   for await (const shard of damagedShards(env, record, options)) {
     await attempt(`A part of ${name} (${shard.file})`, async () => {
       const from = await restoreShard(env, record, shard, options);

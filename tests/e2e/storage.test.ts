@@ -63,7 +63,7 @@ describe.skipIf(!findChromium())('stored models', { timeout: 180_000 }, () => {
       const models = await (await navigator.storage.getDirectory()).getDirectoryHandle('models');
       for await (const directory of models.values()) {
         const file = await (directory as FileSystemDirectoryHandle).getFileHandle('record.json');
-        const record = JSON.parse(await (await file.getFile()).text());
+        const record = JSON.parse((await (await file.getFile()).text()).split('\n')[0]);
         const writer = await file.createWritable();
         await writer.write(JSON.stringify({ ...record, schemaVersion: version }));
         await writer.close();
