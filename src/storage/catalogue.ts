@@ -44,10 +44,7 @@ function hub(repository: string, revision: string, file: string, sha256: string)
   return { kind: 'url', url: `https://huggingface.co/${repository}/resolve/${revision}/${file}`, sha256 };
 }
 
-/**
- * The packaged demo model and the pinned public files, whose repositories ask for no account. The 270M is pinned by its content
- * only: bytes that do not have this SHA-256 are refused whatever the revision.
- */
+/** The packaged demo model and the pinned public files, whose repositories ask for no account. */
 export const CATALOGUE: readonly CatalogueModel[] = [
   {
     id: DEMO_MODEL_ID,
@@ -80,9 +77,23 @@ export const CATALOGUE: readonly CatalogueModel[] = [
     note: 'Small and quick, for simple tasks.',
     origin: hub(
       'ggml-org/gemma-3-270m-it-GGUF',
-      'main',
+      'e7647be17ae1108f2f605ed061ca0608b171afff',
       'gemma-3-270m-it-Q8_0.gguf',
       '0ef57d2c838458a1952664260dcba38e5bdda37494f3af732f06e4add24068e3',
+    ),
+  },
+  {
+    id: 'gemma-3-270m-it-qat-q4_0',
+    name: 'Gemma 3 270M QAT',
+    bytes: 241_410_624,
+    license: GEMMA_TERMS,
+    probe: SKY,
+    note: 'The smallest: trained for 4-bit weights.',
+    origin: hub(
+      'ggml-org/gemma-3-270m-it-qat-GGUF',
+      '7dba9faa7cdb58c7dc44b238c7dbb00e391fbf65',
+      'gemma-3-270m-it-qat-Q4_0.gguf',
+      '3626e245220ca4a1c5911eb4010b3ecb7bdbf5bc53c79403c21355354d1e2dc6',
     ),
   },
   {
