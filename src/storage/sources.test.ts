@@ -2,7 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { LapisError } from '../protocol/errors.ts';
 import { CATALOGUE } from './catalogue.ts';
 import type { Fetch } from './http-range.ts';
+import type { ResolveOptions } from './sources.ts';
 import { resolveSource } from './sources.ts';
+import type { Answer } from './testing/file-server.ts';
 import { serve } from './testing/file-server.ts';
 
 const COMMIT = 'f9c28bcd85737ffc5aef028638d3341d49869c27';
@@ -163,6 +165,7 @@ describe('a file on the hub', () => {
     'ftp://host/x.gguf',
     'javascript:alert(1)',
     'http://example.com/x.gguf',
+    'http://127.0.0.1:8000/x.gguf',
     'https://',
     'https://user:secret@example.com/x.gguf',
     '../../etc/passwd',
@@ -184,21 +187,35 @@ describe('a file on the hub', () => {
   });
 });
 
+test('at an address without encryption is refused with what to do instead', async () => {
+  expect(await failure(resolveSource('http://localhost:8000/x.gguf'))).toEqual({
+    code: 'bad-request',
+    message:
+      '“http://localhost:8000/x.gguf” is not encrypted, so Lapis does not fetch it: use https://, or choose the file from disk.',
+  });
+});
+
 describe('a file at any other address', () => {
   const file = Buffer.from(`GGUF${'x'.repeat(996)}`);
   const date = 'Tue, 01 Sep 2026 00:00:00 GMT';
+  const source = 'https://127.0.0.1/model.gguf';
+
+  /** Looks it up where a local server answers for its host. */
+  const find = async (answer: Answer, options: ResolveOptions = {}) => {
+    const url = await serve(answer);
+    return resolveSource(source, { ...options, fetch: (_, init) => fetch(url, init) });
+  };
 
   test('is known by the size and the date that its host shows', async () => {
-    const url = await serve(({ method }, response) => {
+    const found = await find(({ method }, response) => {
       if (method === 'HEAD') response.writeHead(200, { 'content-length': 1000, 'last-modified': date }).end();
       // A host that does not show Content-Range to another origin.
       else response.writeHead(206, { 'content-length': 4, 'last-modified': date }).end('GGUF');
     });
-    const found = await resolveSource(url);
     expect(found).toMatchObject({
       name: 'model',
       bytes: 1000,
-      origin: { kind: 'url', url, lastModified: date },
+      origin: { kind: 'url', url: source, lastModified: date },
     });
     expect(found.id).toMatch(/^url:model:[0-9a-f]{12}$/);
   });
@@ -207,40 +224,40 @@ describe('a file at any other address', () => {
     ['Content-Range', 206, { 'content-range': 'bytes 0-3/1000', 'content-length': 4 }],
     ['the length of a whole reply', 200, { 'content-length': 1000 }],
   ])('tells its size by %s', async (_, status, headers) => {
-    const url = await serve(({ method }, response) => {
+    const found = await find(({ method }, response) => {
       if (method === 'HEAD') response.writeHead(405).end();
       else response.writeHead(status, headers).end(status === 200 ? file : 'GGUF');
     });
-    expect((await resolveSource(url)).bytes).toBe(1000);
+    expect(found.bytes).toBe(1000);
   });
 
   test('tells its size by a plain GET where HEAD is refused', async () => {
-    const url = await serve(({ method, headers }, response) => {
+    const found = await find(({ method, headers }, response) => {
       if (method === 'HEAD') response.writeHead(403).end();
       else if (headers.range) response.writeHead(206).end('GGUF');
       else response.writeHead(200, { 'content-length': 1000 }).end(file);
     });
-    expect((await resolveSource(url)).bytes).toBe(1000);
+    expect(found.bytes).toBe(1000);
   });
 
   test('that cannot be had, is a page, is no model or has no size is said so', async () => {
     const message = async (status: number, body: string) =>
-      (await failure(resolveSource(await serve((_, response) => response.writeHead(status).end(body))))).message;
+      (await failure(find((_, response) => response.writeHead(status).end(body)))).message;
     expect(await message(404, '')).toBe('127.0.0.1 does not give the file: the file is not there any more (404).');
     expect(await message(200, '<!doctype html>')).toBe(
       '127.0.0.1 sent a web page instead of the file: it may want you to sign in.',
     );
     expect(await message(200, 'PK zip')).toBe('What 127.0.0.1 sent is no GGUF file: it does not begin with "GGUF".');
-    const chunked = await serve((_, response) => {
+    const chunked = find((_, response) => {
       response.writeHead(200).write('GGUF');
       response.end('more');
     });
-    expect((await failure(resolveSource(chunked))).message).toBe('127.0.0.1 does not say how large the file is.');
+    expect((await failure(chunked)).message).toBe('127.0.0.1 does not say how large the file is.');
   });
 
   test('is not waited for once it is aborted', async () => {
     const stop = new AbortController();
-    const url = await serve(() => stop.abort());
-    expect(await failure(resolveSource(url, { signal: stop.signal }))).toMatchObject({ code: 'aborted' });
+    const found = find(() => stop.abort(), { signal: stop.signal });
+    expect(await failure(found)).toMatchObject({ code: 'aborted' });
   });
 });

@@ -30,8 +30,6 @@ const LONGEST_TEXT = 2048;
 
 const HUB_HOSTS = ['huggingface.co', 'www.huggingface.co', 'hf.co'];
 
-const LOOPBACK_HOSTS = ['localhost', '127.0.0.1', '[::1]'];
-
 /**
  * Finds a `.gguf` by what a person typed: `owner/repo/file`, `owner/repo@revision/file`, an address of such a file on the hub,
  * or any other address. Asks for its size and pin only.
@@ -72,8 +70,10 @@ export function parseSource(text: string): HubReference | URL {
     const address = bare ? `https://${typed}` : typed;
     if (!URL.canParse(address)) throw wrong(`${shown} is no address`);
     const url = new URL(address);
-    const loopback = url.protocol === 'http:' && LOOPBACK_HOSTS.includes(url.hostname);
-    if (url.protocol !== 'https:' && !loopback) throw wrong(`${shown} does not begin with https://`);
+    if (url.protocol === 'http:') {
+      throw wrong(`${shown} is not encrypted, so Lapis does not fetch it: use https://, or choose the file from disk`);
+    }
+    if (url.protocol !== 'https:') throw wrong(`${shown} does not begin with https://`);
     if (url.username || url.password) throw wrong('An address with a password in it is not accepted');
     url.hash = '';
     return HUB_HOSTS.includes(url.hostname) ? hubAddress(url, shown) : url;
