@@ -44,7 +44,7 @@ export interface Lapis {
   targets(): Promise<{ targetId: string; type: string; url: string; title: string; parentId?: string }[]>;
   /** A CDP session of its own with the whole browser. */
   browserCdp(): Promise<CDPSession>;
-  /** Runs a script in the engine worker; returns when it has been handed over. */
+  /** Runs a script in the engine worker; returns when it has run, and throws what it throws. */
   runInEngine(script: string): Promise<void>;
   /** Ends the engine worker from within, as a crash would: it says nothing to anybody. */
   killEngineWorker(): Promise<void>;
@@ -117,9 +117,9 @@ export async function launchLapis(options: LaunchOptions = {}): Promise<Lapis> {
     },
     targets,
     browserCdp: () => openBrowserCdp(context),
-    runInEngine: (script) => evaluateInEngine(browserCdp, targets, script),
-    killEngineWorker: async () => evaluateInEngine(browserCdp, targets, 'close()'),
-    hangEngineWorker: async () => evaluateInEngine(browserCdp, targets, 'for (;;);'),
+    runInEngine: (script) => evaluateInEngine(browserCdp, targets, script, { returns: true }),
+    killEngineWorker: async () => evaluateInEngine(browserCdp, targets, 'close()', { returns: false }),
+    hangEngineWorker: async () => evaluateInEngine(browserCdp, targets, 'for (;;);', { returns: false }),
     async killOffscreenDocument() {
       const { targetId } = await offscreenDocument(targets);
       await browserCdp.send('Target.closeTarget', { targetId });
@@ -173,17 +173,22 @@ async function engineWorkers(targets: Targets): Promise<string[]> {
   return workers.map(({ targetId }) => targetId);
 }
 
-/** Sends an expression to the engine worker and does not wait for its result: it may never come. */
-async function evaluateInEngine(cdp: CDPSession, targets: Targets, expression: string): Promise<void> {
+/** Sends an expression to the engine worker, and waits until it has run if it is one that `returns`. */
+async function evaluateInEngine(
+  cdp: CDPSession,
+  targets: Targets,
+  expression: string,
+  { returns }: { returns: boolean },
+): Promise<void> {
   const attach = async (targetId: string) =>
     (await cdp.send('Target.attachToTarget', { targetId, flatten: false })).sessionId;
   const send = (sessionId: string, id: number, method: string, params: object) =>
     cdp.send('Target.sendMessageToTarget', { sessionId, message: JSON.stringify({ id, method, params }) });
   const heard = (of: (event: { sessionId: string; message: string }) => boolean) =>
-    new Promise<boolean>((resolve) => {
-      const listen = (event: { sessionId: string; message: string }) => of(event) && end(true);
-      const timer = setTimeout(() => end(false), 10_000);
-      const end = (value: boolean) => {
+    new Promise<string | undefined>((resolve) => {
+      const listen = (event: { sessionId: string; message: string }) => of(event) && end(event.message);
+      const timer = setTimeout(() => end(undefined), 10_000);
+      const end = (value?: string) => {
         clearTimeout(timer);
         cdp.off('Target.receivedMessageFromTarget', listen);
         resolve(value);
@@ -204,7 +209,13 @@ async function evaluateInEngine(cdp: CDPSession, targets: Targets, expression: s
     await send(worker, 2, 'Runtime.enable', {});
     // One that is on its way out no longer answers.
     if (!(await answered)) throw new Error('The engine worker does not answer the debugger.');
+    const ran = returns && heard(({ sessionId, message }) => sessionId === worker && JSON.parse(message).id === 3);
     await send(worker, 3, 'Runtime.evaluate', { expression });
+    if (ran === false) return;
+    const answer = await ran;
+    if (!answer) throw new Error('The script has not returned.');
+    const { exceptionDetails } = JSON.parse(answer).result;
+    if (exceptionDetails) throw new Error(`The script failed: ${exceptionDetails.exception?.description}`);
   });
   await Promise.any(reached);
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { createReadStream, statSync } from 'node:fs';
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
@@ -67,6 +68,8 @@ export interface Hub {
   serve(url: string, served: Served): void;
   /** Breaks every connection that a file is being sent on, without a word. What the browser has not read by then is lost to it. */
   cut(): void;
+  /** Resolves when every connection that a file is being sent on has ended, whoever ends it. */
+  ended(): Promise<unknown>;
   /** Bytes of files that were sent since the last call. */
   takeSent(): number;
   close(): Promise<void>;
@@ -121,6 +124,7 @@ export async function startHub(): Promise<Hub> {
     cut() {
       for (const response of sending) response.destroy();
     },
+    ended: () => Promise.all([...sending].map((response) => once(response, 'close'))),
     takeSent() {
       const sum = requests.reduce((bytes, { sent }) => bytes + sent, 0);
       const fresh = sum - taken;
@@ -198,11 +202,11 @@ async function send(
     }
     position = Math.max(position, stop);
     if (position === end) return void response.end();
-    await once(file.changed.signal);
+    await changeOf(file.changed.signal);
   }
 }
 
-function once(signal: AbortSignal): Promise<void> {
+function changeOf(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => signal.addEventListener('abort', () => resolve()));
 }
 

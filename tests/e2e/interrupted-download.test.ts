@@ -101,10 +101,16 @@ describe.skipIf(!findChromium())('a download', { timeout: LONG ? 900_000 : 120_0
     const held = 10 * MIB + 12_345;
     hub.serve(MODEL.url, { content, stallAt: held });
     await begin(page, MODEL);
+    const onIcon = (text: string) =>
+      until(`the icon shows “${text}”`, () =>
+        page.evaluate(async (text) => (await chrome.action.getBadgeText({})) === text, text),
+      );
     const downloading = await untilDownload(page, MODEL, 'has what was sent', (state) => state.bytesDone === held);
+    await onIcon(`${Math.floor((100 * held) / content.length)}%`);
     expect(downloading).toMatchObject({ phase: 'downloading', host: 'huggingface.co', bytesTotal: content.length });
     await browser.hostCall(page, 'pauseDownload', MODEL.id);
     expect((await statusOf(page)).downloads).toMatchObject([{ modelId: MODEL.id, phase: 'paused', bytesDone: held }]);
+    await onIcon('II');
 
     hub.serve(MODEL.url, { content, stallAt: 2 * held });
     await browser.hostCall(page, 'resumeDownload', MODEL.id);
@@ -115,6 +121,7 @@ describe.skipIf(!findChromium())('a download', { timeout: LONG ? 900_000 : 120_0
     expect(await outcome(page, MODEL)).toContain('was cancelled');
     expect((await statusOf(page)).downloads).toEqual([]);
     expect(await storedFiles(page, MODEL)).toEqual({});
+    await onIcon('');
     expect(starts(hub.requests.slice(before))).toHaveLength(2);
   });
 

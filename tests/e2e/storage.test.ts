@@ -6,12 +6,16 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { GenerateEvent, GenerateRequest } from '../../src/protocol/generation.ts';
 import type { HostStatus } from '../../src/protocol/host.ts';
 import type { Headless } from '../../src/ui/headless/headless.ts';
+import { begin, outcome, untilDownload } from './downloading.ts';
 import type { Lapis } from './harness.ts';
 import { findChromium, launchLapis } from './harness.ts';
+import { pin } from './repinned.ts';
 
 /* What stands in OPFS is changed behind Lapis's back: nothing stale or damaged may ever be served. */
 
 declare const lapis: Headless;
+
+const MODEL = pin('gemma-3-270m-it-q8_0');
 
 const REQUEST: GenerateRequest = { prompt: { kind: 'completion', text: 'The color of the sky is' }, maxTokens: 6 };
 
@@ -21,7 +25,7 @@ describe.skipIf(!findChromium())('stored models', { timeout: 180_000 }, () => {
   let folder: string;
 
   beforeAll(async () => {
-    browser = await launchLapis();
+    browser = await launchLapis({ args: ['--host-resolver-rules=MAP huggingface.co ~NOTFOUND'] });
     page = await browser.openHeadless();
     folder = await mkdtemp(join(tmpdir(), 'lapis-models-'));
   });
@@ -130,15 +134,12 @@ describe.skipIf(!findChromium())('stored models', { timeout: 180_000 }, () => {
     expect((await browser.hostCall(page, 'listModels')).map(({ id }) => id)).not.toContain(entry.id);
   });
 
-  test('a download without a network fails with a sentence', async () => {
-    await browser.context.setOffline(true);
-    const sentence = await page.evaluate(() =>
-      lapis.host.downloadModel('gemma-3-270m-it-q8_0').then(
-        () => 'downloaded',
-        (error: Error) => error.message,
-      ),
-    );
-    await browser.context.setOffline(false);
-    expect(sentence).toBe('The connection to huggingface.co failed: check that this machine is online.');
+  test('a download without a network says in a sentence what it waits for', async () => {
+    await browser.hostCall(page, 'acceptTerms', MODEL.license.url);
+    await begin(page, MODEL);
+    const waiting = await untilDownload(page, MODEL, 'waits for another attempt', ({ phase }) => phase === 'retrying');
+    expect(waiting.error?.message).toBe('The connection to huggingface.co failed: check that this machine is online.');
+    await browser.hostCall(page, 'cancelDownload', MODEL.id);
+    expect(await outcome(page, MODEL)).toContain('was cancelled');
   });
 });
