@@ -3,6 +3,7 @@ import { LapisError } from '../protocol/errors.ts';
 import type { KeptDownload } from '../protocol/kept-downloads.ts';
 import { DOWNLOADS_KEY } from '../protocol/kept-downloads.ts';
 import { GEMMA_TERMS } from '../storage/catalogue.ts';
+import { AnotherSize } from '../storage/download-model.ts';
 import type { DownloadableModel, DownloadOptions } from '../storage/model-store.ts';
 import type { ModelRecord } from '../storage/record.ts';
 import type { DownloadStore } from './downloads.ts';
@@ -22,6 +23,7 @@ const B = model('b');
 /** One attempt of the store, which the test brings on and ends. */
 interface Attempt {
   id: string;
+  bytes: number;
   options: DownloadOptions;
   finish(): void;
   fail(error: Error): void;
@@ -52,7 +54,7 @@ function machine() {
       },
       download: (wanted, options = {}) =>
         new Promise((resolve, reject) => {
-          const { id } = wanted;
+          const { id, bytes } = wanted;
           const journal = journals.get(id) ?? { model: wanted, bytesDone: 0, paused: false };
           journals.set(id, journal);
           const onProgress: DownloadOptions['onProgress'] = (done, total) => {
@@ -62,6 +64,7 @@ function machine() {
           options.signal?.addEventListener('abort', () => reject(options.signal?.reason));
           attempts.push({
             id,
+            bytes,
             options: { ...options, onProgress },
             finish() {
               journals.delete(id);
@@ -189,6 +192,32 @@ describe('a download', () => {
     expect(state('a')?.phase).toBe('downloading');
     attempts[1].finish();
     expect(await asked).toBe('stored');
+  });
+
+  test('whose source has another file of another size rests, says why, and fetches that after a click, even a day later', async () => {
+    const { boot, journals } = machine();
+    const before = await boot();
+    before.downloads.start(A).catch(() => {});
+    await settle();
+    before.attempts[0].options.onProgress?.(60 * MB, 100 * MB);
+    journals.clear();
+    const error = new AnotherSize('models.example now has a file of 120 bytes', { ...A, bytes: 120 * MB });
+    before.attempts[0].fail(error);
+    await settle();
+    const rests = { phase: 'paused', notice: error.message, bytesDone: 0, bytesTotal: 120 * MB };
+    expect(before.state('a')).toMatchObject(rests);
+    expect(before.attempts).toHaveLength(1);
+    await before.downloads.resume('a');
+    expect(before.attempts[1].bytes).toBe(120 * MB);
+    expect(before.state('a')?.notice).toBeUndefined();
+    journals.clear();
+    before.attempts[1].fail(error);
+    await settle();
+
+    const { downloads, attempts, state } = await boot();
+    expect(state('a')).toMatchObject(rests);
+    await downloads.resume('a');
+    expect(attempts[0].bytes).toBe(120 * MB);
   });
 
   test('that is cancelled is deleted, tells who waited, and begins anew when it is asked for again', async () => {

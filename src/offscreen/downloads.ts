@@ -2,6 +2,7 @@ import { LapisError } from '../protocol/errors.ts';
 import type { DownloadPhase, DownloadState } from '../protocol/host.ts';
 import type { KeptDownload } from '../protocol/kept-downloads.ts';
 import { DOWNLOADS_KEY, isUnderWay } from '../protocol/kept-downloads.ts';
+import { AnotherSize } from '../storage/download-model.ts';
 import type { DownloadableModel, ModelStore } from '../storage/model-store.ts';
 import type { ModelRecord } from '../storage/record.ts';
 import { DownloadSpeed } from './download-speed.ts';
@@ -68,14 +69,15 @@ export class Downloads {
     const kept = (await this.#keyValue.get<Kept[]>(DOWNLOADS_KEY)) ?? [];
     for (const { model, bytesDone, bytesTotal, paused } of await this.#store.unfinished()) {
       // Cut off in the middle of a pause or a resumption, it rests.
-      const rests = paused || kept.some((other) => other.model.id === model.id && other.paused);
-      const download = this.#add(model, rests ? 'paused' : 'queued');
-      download.state = { ...download.state, bytesDone, bytesTotal };
+      const known = kept.find((other) => other.model.id === model.id);
+      const download = this.#add(model, paused || known?.paused ? 'paused' : 'queued');
+      download.state = { ...download.state, bytesDone, bytesTotal, notice: known?.notice };
     }
-    // One that waited its turn has left nothing on the disk.
-    for (const { model, paused } of kept) {
+    // One that waited its turn, or for a click, has left nothing on the disk.
+    for (const { model, paused, notice } of kept) {
       if (this.#downloads.has(model.id) || this.#store.record(model.id)) continue;
-      this.#add(model, paused ? 'paused' : 'queued');
+      const download = this.#add(model, paused ? 'paused' : 'queued');
+      download.state = { ...download.state, notice };
     }
     this.#changed();
   }
@@ -161,7 +163,7 @@ export class Downloads {
     if (isUnderWay(download.state) || this.#downloads.get(modelId) !== download) return;
     if (phase === 'paused') await this.#setPaused(modelId, false);
     else download.outcome = outcome();
-    this.#update(download, { phase: 'queued', error: undefined });
+    this.#update(download, { phase: 'queued', error: undefined, notice: undefined });
     this.#changed();
   }
 
@@ -208,9 +210,13 @@ export class Downloads {
       this.#downloads.delete(model.id);
       outcome.resolve(record);
     } catch (cause) {
-      // Whoever stopped it says what it is from now on.
-      if (!signal.aborted) {
-        const error = LapisError.from(cause);
+      const error = LapisError.from(cause);
+      if (error instanceof AnotherSize) {
+        download.model = error.model;
+        const { bytes: bytesTotal } = error.model;
+        this.#update(download, { phase: 'paused', notice: error.message, bytesDone: 0, bytesTotal });
+      } else if (!signal.aborted) {
+        // Whoever stopped it says what it is from now on.
         this.#update(download, { phase: 'failed', error: error.toPayload() });
         outcome.reject(error);
       }
@@ -250,7 +256,7 @@ export class Downloads {
   #keep(): void {
     const kept: Kept[] = [...this.#downloads.values()]
       .filter(({ state }) => state.phase !== 'failed')
-      .map(({ model, state }) => ({ model, paused: state.phase === 'paused' }));
+      .map(({ model, state }) => ({ model, paused: state.phase === 'paused', notice: state.notice }));
     const text = JSON.stringify(kept);
     if (text === this.#keptText) return;
     this.#keptText = text;
@@ -269,6 +275,7 @@ export class Downloads {
 
 interface Kept extends KeptDownload {
   model: DownloadableModel;
+  notice?: string;
 }
 
 interface Outcome {

@@ -7,7 +7,7 @@ import { openShards } from '../model/shards.ts';
 import type { ModelSource } from '../model/source.ts';
 import { LapisError } from '../protocol/errors.ts';
 import { GEMMA_TERMS } from './catalogue.ts';
-import type { DownloadableModel, DownloadOptions } from './download-model.ts';
+import type { AnotherSize, DownloadableModel, DownloadOptions } from './download-model.ts';
 import type { StorageOptions } from './environment.ts';
 import { ModelStore } from './model-store.ts';
 import { directoryOf, RECORD_FILE, readRecord } from './record.ts';
@@ -60,11 +60,19 @@ function model(url: string, { bytes = gguf.length, pin = true, file = gguf } = {
 
 /** A server of the file as `current` gives it, which counts. Beyond byte `until` it sends nothing more and waits. */
 async function fileServer(current: () => Buffer = () => gguf) {
-  const served = { starts: [] as number[], until: Number.POSITIVE_INFINITY, url: '' };
+  const served = {
+    starts: [] as number[],
+    until: Number.POSITIVE_INFINITY,
+    /** Shown as Last-Modified. */
+    date: undefined as string | undefined,
+    url: '',
+  };
   const answer: Answer = (request, response) => {
     const file = current();
     const { start, end } = rangeOf(request, file.length);
-    served.starts.push(start);
+    // A look at its beginning is no download.
+    if (request.headers.range !== 'bytes=0-3') served.starts.push(start);
+    if (served.date) response.setHeader('last-modified', served.date);
     if (start >= file.length || end <= served.until) {
       sendRange(file, request, response);
       return;
@@ -277,20 +285,21 @@ describe('a source that has changed', () => {
     expect(files.contents.size).toBe(0);
   });
 
-  test('with a pin and another size is refused; what was fetched of the right one stays', async () => {
+  test.each([
+    ['another size', 10 * MIB, 'now has a file of 10485760 bytes instead of 14692409'],
+    ['less than what is stored', 5 * MIB, 'now has a shorter file'],
+  ])('with a pin and %s is refused; what was fetched of the right one stays', async (_, size, reason) => {
     let file = gguf;
     const server = await fileServer(() => file);
     const wanted = model(server.url);
     server.until = 9 * MIB;
     const files = await downloadUpTo(memoryFileStore(), wanted, 9 * MIB);
     server.until = Number.POSITIVE_INFINITY;
-    file = gguf.subarray(0, 10 * MIB);
+    file = gguf.subarray(0, size);
     const store = await openStore(files);
     expect(await failure(store.download(wanted))).toMatchObject({
       code: 'corrupt',
-      message: expect.stringMatching(
-        /now has a file of 10485760 bytes instead of 14692409: that is not Big as it was found/,
-      ),
+      message: `127.0.0.1 ${reason}: that is not Big as it was found.`,
     });
     file = gguf;
     expect((await store.download(wanted)).sha256).toBe(wanted.origin.sha256);
@@ -324,33 +333,84 @@ describe('a source that has changed', () => {
     expect((await openStore(files)).record('big')?.sha256).toBe(record.sha256);
   });
 
-  test.each([
-    ['other bytes of the same size', (file: Buffer) => Buffer.from(file).fill(7, 8_500_000)],
-    ['another size', (file: Buffer) => file.subarray(0, 12 * MIB)],
-    ['a smaller size than what is stored', (file: Buffer) => file.subarray(0, 8 * MIB + 5)],
-  ])('without a pin and with %s begins anew, and says why', async (_, change) => {
+  test('without a pin and with other bytes of the same size begins anew, says why, and goes on with those', async () => {
+    let file = gguf;
+    const server = await fileServer(() => file);
+    server.date = 'Sat, 01 Aug 2026 00:00:00 GMT';
+    const unpinned = model(server.url, { pin: false });
+    const wanted = { ...unpinned, origin: { ...unpinned.origin, lastModified: server.date } };
+    server.until = 9 * MIB;
+    const files = await downloadUpTo(memoryFileStore(), wanted, 9 * MIB);
+    file = Buffer.from(gguf).fill(7, 8_500_000);
+    server.date = 'Tue, 01 Sep 2026 00:00:00 GMT';
+    server.until = 10 * MIB;
+    const notices: string[] = [];
+    const onNotice = (notice: string) => notices.push(notice);
+    const stop = new AbortController();
+    const store = await openStore(files);
+    const onProgress = (done: number) => done === 10 * MIB && stop.abort();
+    await failure(store.download(wanted, { onNotice, onProgress, signal: stop.signal }));
+    expect(notices).toHaveLength(1);
+    expect(notices[0]).toMatch(/, so its download begins anew without the 9\.4 MB fetched before\.$/);
+    server.until = Number.POSITIVE_INFINITY;
+    // As whoever found the first file knows it.
+    const record = await store.download(wanted, { onNotice });
+    expect(notices).toHaveLength(1);
+    expect(server.starts).toEqual([0, 9 * MIB - CHUNK, 0, 10 * MIB - CHUNK]);
+    expect(record.sha256).toBe(createHash('sha256').update(file).digest('hex'));
+    expect(record.origin).toMatchObject({ lastModified: server.date });
+    expect(storedBytes(files).equals(file)).toBe(true);
+  });
+
+  test('in its bytes alone, where no header tells, begins anew too', async () => {
     let file = gguf;
     const server = await fileServer(() => file);
     const wanted = model(server.url, { pin: false });
     server.until = 9 * MIB;
     const files = await downloadUpTo(memoryFileStore(), wanted, 9 * MIB);
     server.until = Number.POSITIVE_INFINITY;
-    file = change(gguf);
+    file = Buffer.from(gguf).fill(7, 8_500_000);
     const notices: string[] = [];
-    const store = await openStore(files);
-    const record = await store.download(wanted, { onNotice: (notice) => notices.push(notice) });
-    expect(notices).toHaveLength(1);
-    expect(notices[0]).toMatch(/, so its download begins anew without the 9\.4 MB fetched before\.$/);
-    expect(record.bytes).toBe(file.length);
-    expect(record.sha256).toBe(createHash('sha256').update(file).digest('hex'));
+    await (await openStore(files)).download(wanted, { onNotice: (notice) => notices.push(notice) });
+    expect(notices[0]).toMatch(/^The source of Big has changed, so its download begins anew/);
     expect(storedBytes(files).equals(file)).toBe(true);
   });
 
+  test.each([
+    ['another size', 12 * MIB, 'now has a file of 12582912 bytes instead of 14692409', '13 MB'],
+    ['a smaller size than what is stored', 8 * MIB + 5, 'now has a shorter file', '8.4 MB'],
+  ])('without a pin and with %s is fetched only when it is asked for', async (_, size, reason, text) => {
+    let file = gguf;
+    const server = await fileServer(() => file);
+    const wanted = model(server.url, { pin: false });
+    server.until = 9 * MIB;
+    const files = await downloadUpTo(memoryFileStore(), wanted, 9 * MIB);
+    server.until = Number.POSITIVE_INFINITY;
+    file = gguf.subarray(0, size);
+    const store = await openStore(files);
+    const error = await failure(store.download(wanted));
+    expect(error.message).toBe(
+      `127.0.0.1 ${reason}, so nothing that was fetched before is kept. What is there is a download of ${text}: it begins when you ask for it.`,
+    );
+    expect(files.contents.size).toBe(0);
+    const another = (error as AnotherSize).model;
+    expect(another).toEqual({ ...wanted, bytes: size });
+    const record = await store.download(another);
+    expect(server.starts).toEqual([0, 9 * MIB - CHUNK, 0]);
+    expect(record).toMatchObject({ bytes: size, sha256: createHash('sha256').update(file).digest('hex') });
+  });
+
   test('that will not stand still is given up', async () => {
-    let size = 12 * MIB;
-    const server = await fileServer(() => gguf.subarray(0, size++));
-    const error = await failure((await openStore(memoryFileStore())).download(model(server.url, { pin: false })));
+    let day = 1;
+    const url = await serve((request, response) => {
+      response.setHeader('last-modified', new Date(2026, 7, day++).toUTCString());
+      sendRange(gguf, request, response);
+    });
+    const { origin, ...rest } = model(url, { pin: false });
+    const wanted = { ...rest, origin: { ...origin, lastModified: new Date(2026, 6, 1).toUTCString() } };
+    const error = await failure((await openStore(memoryFileStore())).download(wanted));
     expect(error).toMatchObject({ code: 'corrupt', message: expect.stringContaining('is not Big as it was found') });
+    expect(day).toBe(6);
   });
 });
 

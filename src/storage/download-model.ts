@@ -43,14 +43,31 @@ export interface RetryDetail {
 /** What is fetched again of a file without a pin, to see that it still is the file that was begun; at most a chunk. */
 const COMPARED_BYTES = 1024 * 1024;
 
+/**
+ * The address leads to a file of another size, which nobody has asked for; what was fetched of the one before is deleted.
+ */
+export class AnotherSize extends LapisError {
+  /** As it is to be had there. */
+  readonly model: DownloadableModel;
+
+  constructor(why: string, model: DownloadableModel) {
+    const size = sizeText(model.bytes);
+    super(
+      'corrupt',
+      `${why}, so nothing that was fetched before is kept. What is there is a download of ${size}: it begins when you ask for it.`,
+    );
+    this.model = model;
+  }
+}
+
 /** A source that changes more often during one download will not stand still. */
 const MOST_RESTARTS = 2;
 
 /**
  * Downloads a model, or goes on with what an earlier attempt has stored of it.
  *
- * @throws LapisError `network`, `corrupt` when what came is not the pinned file, `not-gemma`, `unsupported`, `quota`, `aborted`
- * or the signal's reason; what was fetched is kept but for what is known to be of no use
+ * @throws AnotherSize, LapisError `network`, `corrupt` when what came is not the pinned file, `not-gemma`, `unsupported`, `quota`,
+ * `aborted` or the signal's reason; what was fetched is kept but for what is known to be of no use
  */
 export async function downloadModel(
   env: Environment,
@@ -70,12 +87,13 @@ export async function downloadModel(
           cause: error,
         });
       }
+      const { bytes, lastModified } = await urlFacts(wanted.origin.url, { fetch: env.fetch, signal: options.signal });
       const freed = await purge(env.files, directory);
+      wanted = { ...wanted, bytes, origin: { ...wanted.origin, lastModified } };
+      if (bytes !== model.bytes) throw new AnotherSize(error.message, wanted);
       options.onNotice?.(
         `${error.message}, so its download begins anew without the ${sizeText(freed)} fetched before.`,
       );
-      const { bytes, lastModified } = await urlFacts(wanted.origin.url, { fetch: env.fetch, signal: options.signal });
-      wanted = { ...wanted, bytes, origin: { ...wanted.origin, lastModified } };
     }
   }
 }
@@ -142,7 +160,9 @@ async function openPartial(
   if (journal.bytes !== bytes || before?.sha256 !== origin.sha256) return begin(`${name} is another file now`);
   if (before?.url !== origin.url && !origin.sha256) return begin(`${name} comes from another address now`);
   try {
-    return await PartialSource.open(env.files, { ...journal, origin }, { ...env, signal });
+    // What a file without a pin was when it was begun, it has to be still: it may have begun anew since it was found.
+    const same = origin.sha256 ? origin : { ...origin, lastModified: before?.lastModified };
+    return await PartialSource.open(env.files, { ...journal, origin: same }, { ...env, signal });
   } catch (error) {
     if (!isUseless(LapisError.from(error))) throw error;
     return begin(`What was fetched of ${name} cannot be gone on with`);
@@ -156,10 +176,11 @@ async function restOf(
   partial: PartialSource,
   { signal, onPhase }: DownloadOptions,
 ): Promise<AsyncIterable<Uint8Array>> {
-  const { position } = partial;
+  const { position, journal } = partial;
   onPhase?.('downloading');
   if (position === bytes) return nothing();
-  const { url, sha256, lastModified } = origin;
+  const { url, sha256 } = origin;
+  const lastModified = journal.origin.kind === 'url' ? journal.origin.lastModified : undefined;
   const compared = sha256 ? 0 : Math.min(position, COMPARED_BYTES, env.chunkBytes);
   const stream = download(
     { url, offset: position - compared, end: bytes, total: bytes, ...(!sha256 && { unpinned: { lastModified } }) },

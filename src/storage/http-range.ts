@@ -9,7 +9,7 @@ export interface RangeRequest {
   offset: number;
   end: number;
   total: number;
-  /** Of a file without a pin: its length is watched and, where the server tells it, its date. */
+  /** Of a file without a pin: its date is watched, where the server tells it. */
   unpinned?: { lastModified?: string };
 }
 
@@ -69,8 +69,9 @@ export async function* fetchRange(request: RangeRequest, options: RangeOptions =
   signal?.addEventListener('abort', cancel);
   if (signal?.aborted) cancel();
   try {
-    // An open end makes the reply as long as the rest of the file, whose length is all that an unpinned file can be known by.
-    const last = request.unpinned && end === request.total ? '' : end - 1;
+    // An open end makes the reply as long as the rest of the file: its length, which every server shows, tells before the
+    // first byte that another file is there.
+    const last = end === request.total ? '' : end - 1;
     const init: RequestInit = {
       headers: { Range: `bytes=${offset}-${last}` },
       signal: stop.signal,
@@ -165,14 +166,14 @@ function bodyOf(response: Response, request: RangeRequest, hostname: string): Re
 }
 
 function checkPart(headers: Headers, request: RangeRequest, hostname: string): void {
-  const { offset, total, unpinned } = request;
+  const { offset, total } = request;
   const [, start, size] = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(headers.get('content-range') ?? '') ?? [];
   if (start !== undefined && Number(start) !== offset) {
     throw new PassingFailure(`${hostname} sent the file from byte ${start} when asked for it from byte ${offset}.`);
   }
   if (size !== undefined && size !== '*') requireSize(Number(size), total, hostname);
   const length = Number(headers.get('content-length') ?? 0);
-  if (unpinned && length > total - offset) requireSize(offset + length, total, hostname);
+  if (length > total - offset) requireSize(offset + length, total, hostname);
   requireSameDate(headers, request, hostname);
 }
 

@@ -111,7 +111,16 @@ describe.skipIf(!findChromium())('a download from a server', { timeout: 120_000 
     expect(hub.takeSent()).toBe(content.length);
   });
 
-  test('that offers another file since the cut begins anew, and says why', async () => {
+  test('that shows its headers and sends slowly is followed to the end, and after a cut from there', async () => {
+    const slow = { exposed: true, pieceBytes: 2 * MIB, pauseMs: 100 };
+    await beginUpTo(6 * MIB, MODEL, slow);
+    hub.cut();
+    hub.serve(MODEL.url, { content, ...slow });
+    await isStored();
+    expect(hub.takeSent()).toBe(content.length);
+  });
+
+  test('that offers a file of another size since the cut says so, and sends it after a click', async () => {
     const url = `https://${PLAIN_HOST}/models/some.gguf`;
     const longer = await modelWithTail(11 * MIB, 2);
     hub.serve(url, { content });
@@ -121,8 +130,11 @@ describe.skipIf(!findChromium())('a download from a server', { timeout: 120_000 
     await beginUpTo(6 * MIB, { ...source, url });
     hub.cut();
     hub.serve(url, { content: longer });
-    const state = await untilDownload(page, source, 'says that it begins anew', ({ notice }) => notice !== undefined);
-    expect(state.notice).toMatch(new RegExp(`${longer.length}|chang|other`));
+    const state = await untilDownload(page, source, 'rests', ({ phase }) => phase === 'paused');
+    expect(state).toMatchObject({ bytesDone: 0, bytesTotal: longer.length });
+    expect(state.notice).toContain(`has a file of ${longer.length} bytes instead of ${content.length}`);
+    expect(await storedFiles(page, source)).toEqual({});
+    await browser.hostCall(page, 'resumeDownload', source.id);
     expect(await outcome(page, source)).toBe('stored');
     expect(await storedHash(page, source)).toBe(contentOf(longer).sha256);
   });

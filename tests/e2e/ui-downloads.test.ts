@@ -167,6 +167,15 @@ describe.skipIf(!executablePath)('downloads in the pages', () => {
     await cardOf(opened.page).getByText('has changed, so the download begins again.').waitFor();
   });
 
+  test('a file of another size is fetched after a click that names it', async () => {
+    await using opened = await open(during('another size'));
+    const { page } = opened;
+    await cardOf(page).getByText('What is there is a download of 812 MB').waitFor();
+    expect(await violations(page)).toEqual([]);
+    await cardOf(page).getByRole('button', { name: 'Download 812 MB: Gemma 3 1B' }).click();
+    await expect.poll(() => calls(page, 'downloadModel')).toEqual([[GEMMA]]);
+  });
+
   test('one goes on through the death of the engine, and one that rests is not set going', async () => {
     await using opened = await open(ACCEPTED);
     const { page } = opened;
@@ -183,7 +192,8 @@ describe.skipIf(!executablePath)('downloads in the pages', () => {
     await card.getByRole('button', { name: 'Pause' }).click();
     await card.getByText('Paused', { exact: true }).waitFor();
     await die();
-    await card.getByRole('button', { name: 'Resume' }).click();
+    // Nothing of it had come.
+    await card.getByRole('button', { name: 'Download 806 MB' }).click();
     await expect.poll(() => calls(page, 'downloadModel')).toHaveLength(3);
     await finishDownload(page, GEMMA);
     await card.getByText('In use', { exact: true }).waitFor();

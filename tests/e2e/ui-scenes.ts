@@ -79,6 +79,13 @@ export const DOWNLOADS: Record<string, DownloadState> = {
   }),
   retrying: downloadOf({ phase: 'retrying', retryAt: Date.now() + 86_400_000, error: LOST }),
   paused: downloadOf({ phase: 'paused' }),
+  'another size': downloadOf({
+    phase: 'paused',
+    bytesDone: 0,
+    bytesTotal: 812_000_000,
+    notice:
+      'huggingface.co now has a file of 812000000 bytes instead of 806058240, so nothing that was fetched before is kept. What is there is a download of 812 MB: it begins when you ask for it.',
+  }),
   preparing: downloadOf({ phase: 'preparing', bytesDone: GEMMA_MODEL.bytes }),
   failed: downloadOf({ phase: 'failed', error: LOST }),
   'disk full': downloadOf({

@@ -4,7 +4,7 @@ import { isUnderWay } from '../../protocol/kept-downloads.ts';
 import { formatBytes } from '../format.ts';
 import { icons } from '../icons.tsx';
 import { strings } from '../strings.ts';
-import { phaseWords, progressWords } from './download-words.ts';
+import { goOnLabel, phaseWords, progressWords } from './download-words.ts';
 import { ProgressBar } from './ProgressBar.tsx';
 import { Question } from './Question.tsx';
 import { sentence, Trouble } from './Trouble.tsx';
@@ -27,6 +27,7 @@ export function DownloadProgress({ download, onPause, onResume, onCancel }: Down
   const asking = useSignal(false);
   const now = useNow(download.phase === 'retrying');
   const { name, phase, bytesDone, bytesTotal, error, notice } = download;
+  const begun = bytesDone > 0;
   const goesOn = phase === 'paused' || phase === 'failed';
   return (
     <div class={`activity ${phase}`}>
@@ -65,14 +66,9 @@ export function DownloadProgress({ download, onPause, onResume, onCancel }: Down
       ) : (
         <div class="actions">
           {goesOn ? (
-            <button
-              type="button"
-              class="button small primary"
-              aria-label={phase === 'failed' ? words.tryAgainNamed(name) : words.resumeNamed(name)}
-              onClick={onResume}
-            >
-              {phase === 'failed' ? icons.retry : icons.play}
-              {phase === 'failed' ? words.tryAgain : words.resume}
+            <button type="button" class="button small primary" aria-label={goOnLabel(download)} onClick={onResume}>
+              {phase === 'failed' ? icons.retry : begun ? icons.play : icons.download}
+              {phase === 'failed' ? words.tryAgain : begun ? words.resume : words.button(formatBytes(bytesTotal))}
             </button>
           ) : (
             phase !== 'preparing' && (

@@ -1,6 +1,6 @@
 import type { DownloadState } from '../../protocol/host.ts';
 import { isUnderWay } from '../../protocol/kept-downloads.ts';
-import { phaseWords, shortWords } from '../host/download-words.ts';
+import { goOnLabel, phaseWords, shortWords } from '../host/download-words.ts';
 import { Name } from '../host/Name.tsx';
 import { ProgressBar } from '../host/ProgressBar.tsx';
 import { sentence } from '../host/Trouble.tsx';
@@ -19,11 +19,11 @@ const words = strings.download;
 
 /** A download in one line, and the reason if it stopped. What is more to say stands in the settings, a click on its name away. */
 export function DownloadLine({ download, onPause, onResume, onSettings }: DownloadLineProps) {
-  const { name, phase, bytesDone, bytesTotal, error } = download;
+  const { name, phase, bytesDone, bytesTotal, error, notice } = download;
   const now = useNow(phase === 'retrying');
   const still = !isUnderWay(download);
   const failed = phase === 'failed';
-  const label = failed ? words.tryAgainNamed(name) : still ? words.resumeNamed(name) : words.pauseNamed(name);
+  const label = still ? goOnLabel(download) : words.pauseNamed(name);
   return (
     <div class="download-line">
       <button type="button" class="download-name" title={phaseWords(download, now)} onClick={onSettings}>
@@ -36,6 +36,7 @@ export function DownloadLine({ download, onPause, onResume, onSettings }: Downlo
         </button>
       )}
       <ProgressBar label={words.bar(name)} done={bytesDone} total={bytesTotal} still={still || phase === 'queued'} />
+      {phase === 'paused' && notice && <p class="download-reason">{notice}</p>}
       {failed && error && <p class="download-reason">{sentence(error.message)}</p>}
     </div>
   );
