@@ -484,7 +484,7 @@ describe('an unfinished download', () => {
     const recipe = { ...RECIPE, schemaVersion: 77 };
     const store = await openStore(files, { recipe, shardBytes: 2 * MIB });
     expect(store.notices).toEqual([
-      `What was fetched of Big was stored under weights version ${WEIGHTS_SCHEMA_VERSION}, and this Lapis reads version 77: it was deleted, which freed 9.4 MB. Download it again in the settings, which is 15 MB.`,
+      `What there was of Big was stored under weights version ${WEIGHTS_SCHEMA_VERSION}, and this Lapis reads version 77: it was deleted, which freed 9.4 MB. Download it again in the settings, which is 15 MB.`,
     ]);
     expect(files.contents.size).toBe(0);
   });

@@ -9,13 +9,13 @@ import { completeRecord, summaryOf } from './derive.ts';
 import type { Environment } from './environment.ts';
 import { fileIn, sourceIn } from './folder-handle.ts';
 import { abortError } from './http-range.ts';
-import { storeGguf } from './import-file.ts';
 import type { IngestOptions } from './ingest.ts';
 import { cleanName } from './names.ts';
 import { purge } from './purge.ts';
 import type { ModelRecord } from './record.ts';
 import { directoryOf, newJournal } from './record.ts';
 import { requireSpace } from './space.ts';
+import { storeLocal } from './store-local.ts';
 import { storedFolder } from './stored-folder.ts';
 
 /** What weights of a Hugging Face folder become. */
@@ -44,7 +44,7 @@ type AnyManifest = v.InferOutput<typeof anyManifest>;
 
 /**
  * Stores the model of a shard folder, whose hashes are checked as it is copied, or of a Hugging Face folder, which is quantized
- * as `convert` does. What a failure leaves is deleted.
+ * as `convert` does. What a failure leaves is deleted; shards of a GGUF are stored as `storeLocal` does.
  *
  * @throws LapisError `bad-request` for neither, `corrupt`, `stale`, `not-gemma`, `unsupported`, `quota`, `aborted`
  */
@@ -93,20 +93,10 @@ async function importGgufShards(
   { modelId, shards }: AnyManifest,
   options: IngestOptions,
 ): Promise<ModelRecord> {
-  const model = modelOf(modelId);
-  const total = shards.reduce((sum, { bytes }) => sum + bytes, 0);
-  for (const shard of shards) await checkedShard(directory, shard, options.signal);
-  await purge(env.files, directoryOf(model.id));
+  const files: File[] = [];
+  for (const shard of shards) files.push((await checkedShard(directory, shard, options.signal)).file);
   const origin = { kind: 'folder' as const, name: cleanName(directory.name), verbatim: true };
-  async function* stream(): AsyncGenerator<Uint8Array> {
-    for (const { file } of shards) {
-      const blob = await fileIn(directory, file);
-      for (let at = 0; blob && at < blob.size; at += env.chunkBytes) {
-        yield new Uint8Array(await blob.slice(at, at + env.chunkBytes).arrayBuffer());
-      }
-    }
-  }
-  return storeGguf(env, model, origin, total, stream(), options);
+  return storeLocal(env, { ...modelOf(modelId), origin }, new Blob(files), options);
 }
 
 /** Shards that `convert` has quantized. @throws LapisError `stale` when that was under another version */
@@ -124,7 +114,7 @@ async function importShards(
     await folder.write(MANIFEST_FILE, manifest);
     await readManifest(folder);
     for (const shard of shards) {
-      await folder.write(shard.file, await checkedShard(directory, shard, options.signal));
+      await folder.write(shard.file, (await checkedShard(directory, shard, options.signal)).content);
       done += shard.bytes;
       options.onProgress?.(done, total);
     }
@@ -187,15 +177,15 @@ async function checkedShard(
   directory: FileSystemDirectoryHandle,
   { file, bytes, sha256 }: AnyManifest['shards'][number],
   signal?: AbortSignal,
-): Promise<Uint8Array<ArrayBuffer>> {
+): Promise<{ file: File; content: Uint8Array<ArrayBuffer> }> {
   if (signal?.aborted) throw abortError(signal);
   const found = await fileIn(directory, file);
   const content = found?.size === bytes ? new Uint8Array(await found.arrayBuffer()) : undefined;
-  if (!content || (await sha256Hex(content)) !== sha256) {
+  if (!found || !content || (await sha256Hex(content)) !== sha256) {
     throw new LapisError(
       'corrupt',
       `The folder is damaged: ${file} ${found ? 'does not have its SHA-256' : 'is missing'}.`,
     );
   }
-  return content;
+  return { file: found, content };
 }

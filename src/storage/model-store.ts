@@ -15,7 +15,7 @@ import { fileId, importFile } from './import-file.ts';
 import { folderModel, importFolder } from './import-folder.ts';
 import type { IngestOptions } from './ingest.ts';
 import { copyPackaged, packageManifest } from './package-model.ts';
-import { loggedBytes } from './progress-log.ts';
+import { storedBytes } from './progress-log.ts';
 import { purge, sweep } from './purge.ts';
 import type { ModelRecord, ProbeOutcome } from './record.ts';
 import { directoryOf, JOURNAL_FILE, PAUSED_FILE, RECORD_FILE, readRecord, writeRecord } from './record.ts';
@@ -80,13 +80,13 @@ export class ModelStore {
 
   /**
    * Stores a GGUF from disk as `file:NAME`; its header is read first, so a wrong file costs one sentence and no space. Where
-   * the same file is stored already, only what is damaged of it is put back.
+   * the same file is stored already, only what is damaged of it is put back; an import that was cut off goes on.
    *
    * @throws LapisError `corrupt`, `not-gemma`, `unsupported`, `quota`, `busy`, `aborted`
    */
   async importFile(file: File, options: IngestOptions = {}): Promise<ModelRecord> {
     const id = fileId(file.name);
-    return this.#store(id, options, (own) => importFile(this.#env, file, this.#records.get(id), own));
+    return this.#store(id, options, (own) => importFile(this.#env, file, own));
   }
 
   /**
@@ -118,12 +118,9 @@ export class ModelStore {
       const journal = await readRecord(files, directory, JOURNAL_FILE);
       if (!journal || journal === 'damaged' || journal.origin.kind !== 'url' || this.#records.has(journal.id)) continue;
       const { id, name, bytes, license, origin } = journal;
-      const journalled = journal.shards.reduce((sum, shard) => sum + shard.bytes, 0);
-      // Nobody else can read the log while it is being written.
-      const logged = this.#writing.get(id)?.bytesDone ?? (await loggedBytes(files, directory));
       found.push({
         model: { id, name, bytes, license, origin },
-        bytesDone: Math.min(Math.max(logged, journalled), bytes),
+        bytesDone: await storedBytes(files, journal, this.#writing.get(id)?.bytesDone),
         bytesTotal: bytes,
         paused: (await files.files(directory)).some((file) => file.name === PAUSED_FILE),
       });

@@ -1,4 +1,6 @@
 import type { FileStore, OpenFile } from './file-store.ts';
+import type { ModelRecord } from './record.ts';
+import { directoryOf } from './record.ts';
 
 /** How far a source is stored; beside `journal.json` and the shards that grow. */
 export const PROGRESS_FILE = 'progress.log';
@@ -43,9 +45,18 @@ export class ProgressLog {
   }
 }
 
-/** What the log of a directory that nobody writes to says. */
-export async function loggedBytes(store: FileStore, directory: string): Promise<number> {
-  return parse((await store.read(directory, PROGRESS_FILE)) ?? new Uint8Array(0)).stored;
+/**
+ * How many bytes of a source are stored, by its journal and its log. Nobody else can read the log while it is being written:
+ * `writing` is then how far that is.
+ */
+export async function storedBytes(
+  store: FileStore,
+  { id, shards, bytes }: Pick<ModelRecord, 'id' | 'shards' | 'bytes'>,
+  writing?: number,
+): Promise<number> {
+  const logged = writing ?? parse((await store.read(directoryOf(id), PROGRESS_FILE)) ?? new Uint8Array(0)).stored;
+  const journalled = shards.reduce((sum, shard) => sum + shard.bytes, 0);
+  return Math.min(Math.max(logged, journalled), bytes);
 }
 
 function parse(bytes: Uint8Array): { entries: number; stored: number } {

@@ -1,11 +1,12 @@
 import { LapisError } from '../protocol/errors.ts';
-import { completeRecord, derive } from './derive.ts';
 import type { Environment } from './environment.ts';
 import type { FileStore } from './file-store.ts';
 import { PartialSource } from './partial-source.ts';
+import { storedBytes } from './progress-log.ts';
 import type { ModelRecord } from './record.ts';
 import {
   directoryOf,
+  isCurrent,
   isVerbatim,
   JOURNAL_FILE,
   LAYOUT_VERSION,
@@ -13,7 +14,7 @@ import {
   RECORD_FILE,
   readRecord,
 } from './record.ts';
-import { damagedShards, mended, restoreShard } from './repair.ts';
+import { makeWhole, mended, SourceNeeded } from './repair.ts';
 import { sizeText } from './size-text.ts';
 
 /** What a sweep leaves: the models that may be served, and sentences for the person about those that may not. */
@@ -37,7 +38,7 @@ export async function sweep(env: Environment): Promise<SweepResult> {
     } else if (record === 'damaged' || directoryOf(record.id) !== directory) {
       const freed = await purge(env.files, directory);
       notices.push(`A stored model whose record was damaged was deleted, which freed ${sizeText(freed)}.`);
-    } else if (isCurrent(record, env)) {
+    } else if (isCurrent(record, env.recipe)) {
       // A full disk costs the copy, not the model.
       if (await mendRecord(env.files, RECORD_FILE, record).catch(() => false)) notices.push(mended(record));
       records.set(record.id, record);
@@ -57,24 +58,36 @@ export async function purge(store: FileStore, directory: string): Promise<number
   return freed;
 }
 
-/** An interrupted download is kept, to go on with; anything else half done is worth nothing. */
+/** A download or an import that was cut off is kept, to go on with; anything else half done is worth nothing. */
 async function sweepUnfinished(env: Environment, directory: string): Promise<string | undefined> {
   const journal = await readRecord(env.files, directory, JOURNAL_FILE);
-  let why = 'What an interrupted download or import had left';
   if (journal && journal !== 'damaged' && directoryOf(journal.id) === directory) {
-    if (journal.origin.kind === 'url' && (await canGoOn(env, journal))) return undefined;
-    why = isCurrent(journal, env)
-      ? `What an interrupted import of ${journal.name} had left`
-      : `What was fetched of ${journal.name} was stored under ${versions(journal, env)}: it`;
-    return `${why} was deleted, which freed ${sizeText(await purge(env.files, directory))}. ${again(journal)}`;
+    if (await canGoOn(env, journal)) return journal.origin.kind === 'url' ? undefined : keptImport(env, journal);
+    const freed = sizeText(await purge(env.files, directory));
+    return `What there was of ${journal.name} was stored under ${versions(journal, env)}: it was deleted, which freed ${freed}. ${again(journal)}`;
   }
   const freed = await purge(env.files, directory);
-  return freed > 0 ? `${why} was deleted, which freed ${sizeText(freed)}.` : undefined;
+  return freed > 0
+    ? `What an interrupted download or import had left was deleted, which freed ${sizeText(freed)}.`
+    : undefined;
+}
+
+/** Only the person can go on with an import; one of which nothing is stored yet is nothing to tell of. */
+async function keptImport(
+  { files }: Environment,
+  { id, name, origin, ...journal }: ModelRecord,
+): Promise<string | undefined> {
+  const stored = await storedBytes(files, { id, ...journal });
+  if (stored === 0) {
+    await purge(files, directoryOf(id));
+    return undefined;
+  }
+  return `The import of ${name} was cut off after ${sizeText(stored)} of ${sizeText(journal.bytes)}, which are kept: choose its ${origin.kind} again in the settings to go on from there.`;
 }
 
 /** What was fetched is the source's own bytes: another version may go on with it, if it cuts them in the same way. */
 async function canGoOn(env: Environment, journal: ModelRecord): Promise<boolean> {
-  if (isCurrent(journal, env)) return true;
+  if (isCurrent(journal, env.recipe)) return true;
   if (journal.layout !== LAYOUT_VERSION) return false;
   try {
     const kept = { ...journal, schemaVersion: env.recipe.schemaVersion };
@@ -88,24 +101,22 @@ async function canGoOn(env: Environment, journal: ModelRecord): Promise<boolean>
 
 /**
  * A GGUF's shards are the published bytes, so nothing in them depends on the schema version; only what is derived from them
- * does, and that is made anew. What cannot be is deleted, which includes shards that this version would cut otherwise.
+ * does, and that is made anew. What waits for the person's file is kept, unserved; what cannot be made anew is deleted, which
+ * includes shards that this version would cut otherwise.
  */
 async function renewOrPurge(env: Environment, record: ModelRecord): Promise<{ renewed?: ModelRecord; notice: string }> {
   const was = `The stored copy of ${record.name} was made under ${versions(record, env)}`;
   if (isVerbatim(record) && record.layout === LAYOUT_VERSION) {
     try {
-      // Not from damaged bytes. The old record stands until the new one takes its place: cut off in between, the next start
-      // derives again.
-      for await (const shard of damagedShards(env, record, {})) await restoreShard(env, record, shard, {});
-      const derived = await derive(env, record, Promise.resolve(record.sha256));
-      // How another version answered says nothing about this one.
-      const renewed = await completeRecord(env, { ...record, ...derived, probe: undefined });
       return {
-        renewed,
+        renewed: await makeWhole(env, record, {}),
         notice: `${was}: what was derived from its file was deleted and made anew, without a download.`,
       };
     } catch (cause) {
       const error = LapisError.from(cause);
+      if (error instanceof SourceNeeded) {
+        return { notice: `${was}. A part of it is damaged, so it cannot be made anew: ${error.message}` };
+      }
       if (!isUseless(error)) {
         return { notice: `${was}. It could not be made anew (${error.message}) and waits for the next start.` };
       }
@@ -118,10 +129,6 @@ async function renewOrPurge(env: Environment, record: ModelRecord): Promise<{ re
 /** Whether an error says that nothing will become of what is stored. */
 export function isUseless({ code }: LapisError): boolean {
   return ['corrupt', 'stale', 'unsupported', 'not-gemma'].includes(code);
-}
-
-function isCurrent(record: ModelRecord, { recipe }: Environment): boolean {
-  return record.schemaVersion === recipe.schemaVersion && record.layout === LAYOUT_VERSION;
 }
 
 function versions(record: ModelRecord, { recipe }: Environment): string {

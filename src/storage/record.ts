@@ -88,6 +88,11 @@ export function isVerbatim({ origin }: ModelRecord): boolean {
   return origin.kind === 'url' || origin.kind === 'file' || (origin.kind === 'folder' && origin.verbatim);
 }
 
+/** Whether what is stored was made as this version makes it. */
+export function isCurrent(record: ModelRecord, { schemaVersion }: { schemaVersion: number }): boolean {
+  return record.schemaVersion === schemaVersion && record.layout === LAYOUT_VERSION;
+}
+
 /** The record of a model of which nothing is stored yet. */
 export function newJournal(
   { id, name, license }: Pick<ModelRecord, 'id' | 'name' | 'license'>,

@@ -9,7 +9,7 @@ import type { Environment } from './environment.ts';
 import { abortError } from './http-range.ts';
 import { checkedPackageFile } from './package-model.ts';
 import type { ModelRecord } from './record.ts';
-import { directoryOf, isVerbatim, mendRecord, RECORD_FILE } from './record.ts';
+import { directoryOf, isCurrent, isVerbatim, mendRecord, RECORD_FILE } from './record.ts';
 import { ShardHasher } from './shard-hasher.ts';
 
 interface CheckOptions {
@@ -33,6 +33,13 @@ export interface PlacedShard {
 /** What a person reads when a record was brought back. */
 export function mended({ name }: ModelRecord): string {
   return `The damaged record of ${name} was found and repaired.`;
+}
+
+/** Thrown when a damaged shard can only come from what the person has. */
+export class SourceNeeded extends LapisError {
+  constructor(source: 'file' | 'folder') {
+    super('corrupt', `choose its ${source} again in the settings.`);
+  }
 }
 
 /** A repair is asked for while somebody waits for the model: two failures are the end of it. */
@@ -61,7 +68,7 @@ export async function* damagedShards(
 /**
  * Brings a shard back from where the model came from, and says from where that was.
  *
- * @throws LapisError `corrupt` when only the person has the source, or it gives other bytes; `network`, `quota`
+ * @throws LapisError `corrupt` when only the person has the source (SourceNeeded), or it gives other bytes; `network`, `quota`
  */
 export async function restoreShard(
   env: Environment,
@@ -73,9 +80,7 @@ export async function restoreShard(
     await env.files.write(directoryOf(id), shard.file, await source(shard.start, shard.bytes));
     return 'its file';
   }
-  if (origin.kind === 'file' || origin.kind === 'folder') {
-    throw new LapisError('corrupt', `choose its ${origin.kind} again in the settings.`);
-  }
+  if (origin.kind === 'file' || origin.kind === 'folder') throw new SourceNeeded(origin.kind);
   if (origin.kind === 'package') {
     const bytes = await checkedPackageFile({ ...env, path: origin.path, signal }, shard.file, shard.sha256);
     await env.files.write(directoryOf(id), shard.file, bytes);
@@ -94,6 +99,21 @@ export async function restoreShard(
   }
   await env.files.write(directoryOf(id), shard.file, bytes);
   return hostname;
+}
+
+/**
+ * Brings back what is damaged of a verbatim model, and derives the rest anew where it is damaged or of another schema version.
+ *
+ * @throws LapisError what `restoreShard` and `derive` throw; what was stored stays
+ */
+export async function makeWhole(env: Environment, record: ModelRecord, options: VerifyOptions): Promise<ModelRecord> {
+  for await (const shard of damagedShards(env, record, options)) await restoreShard(env, record, shard, options);
+  const current = isCurrent(record, env.recipe);
+  if (current && (await derivedIsWhole(env, record))) return record;
+  const derived = await derive(env, record, Promise.resolve(record.sha256), options.signal);
+  // How another version answered says nothing about this one. The old record stands until this one takes its place: cut off in
+  // between, the next start derives again.
+  return completeRecord(env, { ...record, ...derived, ...(!current && { probe: undefined }) });
 }
 
 /**

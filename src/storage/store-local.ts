@@ -1,0 +1,160 @@
+import { sha256Hex } from '../model/shards.ts';
+import { LapisError } from '../protocol/errors.ts';
+import { completeRecord, derive } from './derive.ts';
+import type { Environment } from './environment.ts';
+import { abortError } from './http-range.ts';
+import type { Ingested, IngestOptions } from './ingest.ts';
+import { ingest } from './ingest.ts';
+import { PartialSource } from './partial-source.ts';
+import { isUseless, purge } from './purge.ts';
+import type { ModelRecord, Origin } from './record.ts';
+import {
+  directoryOf,
+  isCurrent,
+  isVerbatim,
+  JOURNAL_FILE,
+  LAYOUT_VERSION,
+  newJournal,
+  RECORD_FILE,
+  readRecord,
+} from './record.ts';
+import { makeWhole } from './repair.ts';
+import { requireSpace } from './space.ts';
+
+/** What a GGUF that is at hand is stored as. */
+export interface LocalModel extends Pick<ModelRecord, 'id' | 'name' | 'license'> {
+  origin: Origin;
+}
+
+/**
+ * Stores the bytes of a GGUF that are at hand. Where they are stored already, only what is damaged is put back; where an
+ * earlier attempt was cut off, it is gone on with. Anything else of that id is replaced. What a failure leaves is deleted.
+ *
+ * @throws LapisError `corrupt`, `not-gemma`, `unsupported`, `quota`, `aborted`
+ */
+export async function storeLocal(
+  env: Environment,
+  model: LocalModel,
+  source: Blob,
+  options: IngestOptions,
+): Promise<ModelRecord> {
+  return (await putBackStored(env, model, source, options)) ?? storeAnew(env, model, source, options);
+}
+
+/** Undefined when another model is stored, or none, or when nothing can be made of what is stored. */
+async function putBackStored(
+  env: Environment,
+  { id }: LocalModel,
+  source: Blob,
+  options: IngestOptions,
+): Promise<ModelRecord | undefined> {
+  const stored = await readRecord(env.files, directoryOf(id), RECORD_FILE);
+  if (!stored || stored === 'damaged' || stored.layout !== LAYOUT_VERSION || !isVerbatim(stored)) return undefined;
+  if (!(await isMadeOf(stored, source))) return undefined;
+  try {
+    return await makeWhole(env, stored, { ...options, source: (start, bytes) => bytesOf(source, start, bytes) });
+  } catch (error) {
+    if (isUseless(LapisError.from(error))) return undefined;
+    throw error;
+  }
+}
+
+/** Whether a source is what the shards of a model were made from. */
+async function isMadeOf(record: ModelRecord, source: Blob): Promise<boolean> {
+  if (source.size !== record.bytes) return false;
+  let start = 0;
+  for (const { bytes, sha256 } of record.shards) {
+    if ((await sha256Hex(await bytesOf(source, start, bytes))) !== sha256) return false;
+    start += bytes;
+  }
+  return true;
+}
+
+async function storeAnew(
+  env: Environment,
+  model: LocalModel,
+  source: Blob,
+  options: IngestOptions,
+): Promise<ModelRecord> {
+  const { signal } = options;
+  const directory = directoryOf(model.id);
+  let partial: PartialSource | undefined;
+  let hashing: Ingested | undefined;
+  try {
+    partial = (await cutOff(env, model, source, signal)) ?? (await begin(env, model, source, signal));
+    hashing = await ingest(partial, pieces(source, partial.position, env), env, options);
+    const derived = await derive(env, partial.journal, hashing.hex, signal);
+    await partial.close();
+    return await completeRecord(env, { ...partial.journal, ...derived });
+  } catch (error) {
+    await partial?.close();
+    await purge(env.files, directory);
+    throw error;
+  } finally {
+    hashing?.close();
+  }
+}
+
+async function begin(env: Environment, model: LocalModel, source: Blob, signal?: AbortSignal): Promise<PartialSource> {
+  await purge(env.files, directoryOf(model.id));
+  await requireSpace(env.files, model.name, source.size);
+  const journal = newJournal(model, model.origin, source.size, env.recipe.schemaVersion);
+  return PartialSource.open(env.files, journal, { ...env, signal });
+}
+
+/** What an attempt that was cut off has stored of this very source; undefined when there is none that can be gone on with. */
+async function cutOff(
+  env: Environment,
+  { id, name, origin }: LocalModel,
+  source: Blob,
+  signal?: AbortSignal,
+): Promise<PartialSource | undefined> {
+  const journal = await readRecord(env.files, directoryOf(id), JOURNAL_FILE);
+  if (!journal || journal === 'damaged' || journal.bytes !== source.size) return undefined;
+  if (!isCurrent(journal, env.recipe)) return undefined;
+  let partial: PartialSource | undefined;
+  try {
+    partial = await PartialSource.open(env.files, { ...journal, origin }, { ...env, signal });
+    if (await beginsWith(source, partial, env, signal)) {
+      await requireSpace(env.files, name, source.size - partial.position);
+      return partial;
+    }
+  } catch (error) {
+    await partial?.close();
+    if (!isUseless(LapisError.from(error))) throw error;
+  }
+  await partial?.close();
+  return undefined;
+}
+
+/** Compares all that is stored: another file of the same name and size may begin alike. */
+async function beginsWith(
+  source: Blob,
+  partial: PartialSource,
+  { chunkBytes }: Environment,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  const stored = new Uint8Array(chunkBytes);
+  for (let at = 0; at < partial.position; ) {
+    if (signal?.aborted) throw abortError(signal);
+    const length = await partial.read(stored, at);
+    const wanted = await bytesOf(source, at, length);
+    if (length === 0 || !areSame(wanted, stored.subarray(0, length))) return false;
+    at += length;
+  }
+  return true;
+}
+
+function areSame(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+async function* pieces(source: Blob, from: number, { chunkBytes }: Environment): AsyncGenerator<Uint8Array> {
+  for (let at = from; at < source.size; at += chunkBytes) yield bytesOf(source, at, chunkBytes);
+}
+
+async function bytesOf(source: Blob, start: number, bytes: number): Promise<Uint8Array<ArrayBuffer>> {
+  return new Uint8Array(await source.slice(start, start + bytes).arrayBuffer());
+}
