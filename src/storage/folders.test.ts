@@ -10,6 +10,7 @@ import { WEIGHTS_SCHEMA_VERSION } from '../model/schema-version.ts';
 import { openShards } from '../model/shards.ts';
 import type { ModelSource } from '../model/source.ts';
 import { LapisError } from '../protocol/errors.ts';
+import { GEMMA_TERMS } from './catalogue.ts';
 import type { StorageOptions } from './environment.ts';
 import { ModelStore } from './model-store.ts';
 import { directoryOf } from './record.ts';
@@ -163,6 +164,58 @@ describe('a model as a folder', () => {
     const evil = { modelId: 'x', source: { kind: 'gguf' }, shards: [{ file: '../../x', bytes: 1, sha256: '' }] };
     broken.contents.set('manifest.json', new TextEncoder().encode(JSON.stringify(evil)));
     expect((await failure(store.importFolder(broken))).message).toBe("The folder's manifest.json is damaged.");
+  });
+});
+
+describe('a published model as a folder', () => {
+  const URL_OF_MODEL = 'https://models.example/resolve/1/small.gguf';
+  const hub: StorageOptions['fetch'] = async (_, init) => {
+    const [, from, to] = /(\d+)-(\d+)/.exec(new Headers(init?.headers).get('range') ?? '') ?? [];
+    return new Response(gguf.slice(Number(from), Number(to) + 1), { status: 206 });
+  };
+  /** An exported folder of a model that was downloaded; its origin may be written over. */
+  async function exported(change: Record<string, unknown> = {}) {
+    const store = await openStore(memoryFileStore(), { fetch: hub });
+    const sha256 = createHash('sha256').update(gguf).digest('hex');
+    const origin = { kind: 'url' as const, url: URL_OF_MODEL, sha256 };
+    await store.download({ id: 'small', name: 'Small', bytes: gguf.length, license: GEMMA_TERMS, origin });
+    const folder = memoryDirectory('out');
+    await store.exportTo('small', folder);
+    const written = JSON.parse(new TextDecoder().decode(folder.contents.get('origin.json')));
+    expect(written).toEqual({ url: URL_OF_MODEL, sha256 });
+    folder.contents.set('origin.json', new TextEncoder().encode(JSON.stringify({ ...written, ...change })));
+    return { folder, origin };
+  }
+
+  test('is repaired elsewhere from where it was published', async () => {
+    const { folder, origin } = await exported();
+    const files = memoryFileStore();
+    const store = await openStore(files, { fetch: hub });
+    const record = await store.importFolder(folder);
+    expect(record).toMatchObject({ id: 'folder:small', origin });
+    files.contents.get(directoryOf(record.id))!.get('shard-00001.bin')![5] ^= 1;
+    expect(await store.verify(record.id)).toMatchObject({
+      repaired: ['A damaged part of small (shard-00001.bin) was found and repaired from models.example.'],
+    });
+    // It may be carried on.
+    const next = memoryDirectory('next');
+    await store.exportTo(record.id, next);
+    expect(next.contents.has('origin.json')).toBe(true);
+  });
+
+  test.each([
+    ['of other bytes', { sha256: '0'.repeat(64) }],
+    ['without https', { url: 'http://localhost/small.gguf' }],
+    ['of another kind', { url: 'file:///small.gguf' }],
+    ['with a password', { url: 'https://me:secret@models.example/small.gguf' }],
+    ['that is no address', { url: 'owner/repository/small.gguf' }],
+    ['too long', { url: `https://models.example/${'x'.repeat(3000)}` }],
+    ['that is no text', { url: 7 }],
+    ['without a hash', { sha256: undefined }],
+  ])('with an origin %s is its own source', async (_, change) => {
+    const { folder } = await exported(change);
+    const record = await (await openStore(memoryFileStore())).importFolder(folder);
+    expect(record.origin).toEqual({ kind: 'folder', name: 'out', verbatim: true });
   });
 });
 

@@ -8,6 +8,7 @@ import { GEMMA_TERMS } from './catalogue.ts';
 import { completeRecord, summaryOf } from './derive.ts';
 import type { Environment } from './environment.ts';
 import { fileIn, sourceIn } from './folder-handle.ts';
+import { originIn } from './folder-origin.ts';
 import { abortError } from './http-range.ts';
 import type { IngestOptions } from './ingest.ts';
 import { cleanName } from './names.ts';
@@ -96,7 +97,8 @@ async function importGgufShards(
   const files: File[] = [];
   for (const shard of shards) files.push((await checkedShard(directory, shard, options.signal)).file);
   const origin = { kind: 'folder' as const, name: cleanName(directory.name), verbatim: true };
-  return storeLocal(env, { ...modelOf(modelId), origin }, new Blob(files), options);
+  const model = { ...modelOf(modelId), origin, published: await originIn(directory) };
+  return storeLocal(env, model, new Blob(files), options);
 }
 
 /** Shards that `convert` has quantized. @throws LapisError `stale` when that was under another version */

@@ -2,6 +2,7 @@ import { sha256Hex } from '../model/shards.ts';
 import { LapisError } from '../protocol/errors.ts';
 import { completeRecord, derive } from './derive.ts';
 import type { Environment } from './environment.ts';
+import type { PinnedOrigin } from './folder-origin.ts';
 import { abortError } from './http-range.ts';
 import type { Ingested, IngestOptions } from './ingest.ts';
 import { ingest } from './ingest.ts';
@@ -24,6 +25,8 @@ import { requireSpace } from './space.ts';
 /** What a GGUF that is at hand is stored as. */
 export interface LocalModel extends Pick<ModelRecord, 'id' | 'name' | 'license'> {
   origin: Origin;
+  /** Takes the place of `origin` when the bytes turn out to have its hash, so that damage is repaired from there. */
+  published?: PinnedOrigin;
 }
 
 /**
@@ -85,7 +88,12 @@ async function storeAnew(
     hashing = await ingest(partial, pieces(source, partial.position, env), env, options);
     const derived = await derive(env, partial.journal, hashing.hex, signal);
     await partial.close();
-    return await completeRecord(env, { ...partial.journal, ...derived });
+    const { published } = model;
+    return await completeRecord(env, {
+      ...partial.journal,
+      ...derived,
+      ...(published?.sha256 === derived.sha256 && { origin: published }),
+    });
   } catch (error) {
     await partial?.close();
     await purge(env.files, directory);
