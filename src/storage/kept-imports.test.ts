@@ -145,7 +145,7 @@ describe('a damaged model of another schema version that only the person has', (
     await choose(store);
     expect(store.record(ID)).toMatchObject({ schemaVersion: 77, sha256: sha256(gguf) });
     // The very same bytes in memory: it was not written again.
-    expect(folder.get('shard-00002.bin')).toBe(whole);
+    expect(files.contents.get(directoryOf(ID))?.get('shard-00002.bin')).toBe(whole);
     expect((await store.verify(ID)).damaged).toEqual([]);
   });
 
@@ -171,7 +171,7 @@ describe('a damaged model of another schema version that only the person has', (
     const store = await openStore(files, NEXT);
     expect(store.notices[0]).toContain('choose its folder again');
     expect(await store.importFolder(exported)).toMatchObject({ id, schemaVersion: 77 });
-    expect(folder.get('shard-00002.bin')).toBe(whole);
+    expect(files.contents.get(directoryOf(id))?.get('shard-00002.bin')).toBe(whole);
     expect((await store.verify(id)).damaged).toEqual([]);
   });
 });
