@@ -14,6 +14,7 @@ import type { ModelEntriesOptions } from './model-entries.ts';
 import { ModelEntries } from './model-entries.ts';
 import { ModelSources } from './model-sources.ts';
 import { Models, SELECTED_MODEL_KEY } from './models.ts';
+import { Notices } from './notices.ts';
 import type { StartModel } from './running-model.ts';
 import { StatusBoard } from './status-board.ts';
 import { Terms } from './terms.ts';
@@ -38,6 +39,7 @@ export async function openEngineHost({ keyValue, start, gpuBytes }: EngineHostOp
   const selected = (await keyValue.get<string>(SELECTED_MODEL_KEY)) ?? DEMO_MODEL_ID;
   const packageUrl = (path: string) => new URL(`/${path}`, self.location.origin).href;
   const store = await ModelStore.open({ files: await openOpfs(), packageUrl });
+  const notices = await Notices.open(keyValue);
   const status = new StatusBoard(selected);
 
   const working = new Set<{ stop: AbortController; done: Promise<void> }>();
@@ -48,7 +50,7 @@ export async function openEngineHost({ keyValue, start, gpuBytes }: EngineHostOp
     await Promise.all([...working].map(({ done }) => done));
   };
   const catalogue = await store.available(CATALOGUE);
-  const models = new Models({ store, status, keyValue, start, stopWork, catalogue });
+  const models = new Models({ store, status, keyValue, notices, start, stopWork, catalogue });
   const entries = new ModelEntries({ store, catalogue, gpuBytes });
   const sources = new ModelSources(catalogue);
   const terms = new Terms(keyValue);
@@ -122,6 +124,7 @@ export async function openEngineHost({ keyValue, start, gpuBytes }: EngineHostOp
     verifyModel: (id) => models.verify(id),
     exportModel: (id, directory) => models.exportTo(id, directory),
     importFolder: async (directory) => entries.get((await models.importFolder(directory)).id),
+    dismissNotices: (times) => models.dismissNotices(times),
     generate: async (request) => streamOf((signal) => generate(request, signal)),
     runBenchmark: async () => benchmark.run(),
     async watchChat() {

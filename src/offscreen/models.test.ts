@@ -8,6 +8,7 @@ import { ModelStore } from '../storage/model-store.ts';
 import { memoryFileStore } from '../storage/testing/memory-file-store.ts';
 import type { KeyValue } from './key-value.ts';
 import { Models, SELECTED_MODEL_KEY } from './models.ts';
+import { NOTICES_KEY, Notices } from './notices.ts';
 import type { RunningModel, StartModel } from './running-model.ts';
 import { StatusBoard } from './status-board.ts';
 
@@ -32,6 +33,7 @@ async function fixture() {
     get: async <T>(key: string) => kept.get(key) as T | undefined,
     set: async (key, value) => void kept.set(key, value),
   };
+  const notices = await Notices.open(keyValue);
   const status = new StatusBoard(A);
   const log: string[] = [];
   const state = {
@@ -74,7 +76,7 @@ async function fixture() {
   };
   const probed = { ...remote, id: A, probe: { prompt: 'The color of the sky is', answer: ' blue' } };
   const stopWork = async () => void log.push('stop work');
-  const models = new Models({ store, status, keyValue, start, stopWork, catalogue: [remote, probed] });
+  const models = new Models({ store, status, keyValue, notices, start, stopWork, catalogue: [remote, probed] });
   const importFile = (id: string) => models.importFile(new File([gguf], id.slice('file:'.length)));
   return { models, store, status, log, state, kept, importFile };
 }
@@ -114,10 +116,10 @@ describe('loading', () => {
     const { models, status, state, importFile } = await fixture();
     state.notice = 'Slower kernels are used.';
     await importFile(A);
-    expect(status.current.notices).toEqual(['Slower kernels are used.']);
+    expect(status.current.kernelNotice).toBe('Slower kernels are used.');
     state.notice = undefined;
     await importFile(B);
-    expect(status.current.notices).toEqual([]);
+    expect(status.current.kernelNotice).toBeUndefined();
     expect((await models.ready()).notice).toBeUndefined();
   });
 
@@ -261,6 +263,25 @@ test('pages can tell when the list of models has changed', async () => {
   seen.push(status.current.models);
   expect(seen[1]).toBeGreaterThan(seen[0]);
   expect(seen[2]).toBeGreaterThan(seen[1]);
+});
+
+test('what was repaired is read in the next session too, until it is dismissed', async () => {
+  const { models, store, status, kept, importFile } = await fixture();
+  await importFile(A);
+  vi.spyOn(store, 'load').mockImplementation(async () => {
+    store.notices.push('A was repaired.');
+    throw new LapisError('corrupt', 'B is damaged.');
+  });
+  await models.unload();
+  await expect(models.ready()).rejects.toMatchObject({ code: 'corrupt' });
+  const shown = status.current.notices;
+  expect(shown.map(({ text }) => text)).toEqual(['A was repaired.']);
+  await vi.waitFor(() => expect(kept.get(NOTICES_KEY)).toEqual(shown));
+  models.refresh();
+  expect(status.current.notices).toEqual(shown);
+  await models.dismissNotices([shown[0].at]);
+  expect(status.current.notices).toEqual([]);
+  expect(kept.get(NOTICES_KEY)).toEqual([]);
 });
 
 test('a removed model is unloaded, and something else becomes the selected one', async () => {

@@ -6,6 +6,7 @@ import type { ModelStore } from '../storage/model-store.ts';
 import type { ModelRecord } from '../storage/record.ts';
 import { Activities } from './activities.ts';
 import type { KeyValue } from './key-value.ts';
+import type { Notices } from './notices.ts';
 import { runProbe } from './probe.ts';
 import type { RunningModel, StartModel } from './running-model.ts';
 import type { StatusBoard } from './status-board.ts';
@@ -14,6 +15,7 @@ export interface ModelsOptions {
   store: ModelStore;
   status: StatusBoard;
   keyValue: KeyValue;
+  notices: Notices;
   start: StartModel;
   /** Ends what the loaded model is doing, before it is given up. */
   stopWork: () => Promise<void>;
@@ -29,6 +31,7 @@ export class Models {
   readonly #store: ModelStore;
   readonly #status: StatusBoard;
   readonly #keyValue: KeyValue;
+  readonly #notices: Notices;
   readonly #start: StartModel;
   readonly #stopWork: () => Promise<void>;
   readonly #catalogue: readonly CatalogueModel[];
@@ -36,10 +39,11 @@ export class Models {
   #running: { id: string; model: RunningModel } | undefined;
   #loading: { id: string; done: Promise<RunningModel> } | undefined;
 
-  constructor({ store, status, keyValue, start, stopWork, catalogue }: ModelsOptions) {
+  constructor({ store, status, keyValue, notices, start, stopWork, catalogue }: ModelsOptions) {
     this.#store = store;
     this.#status = status;
     this.#keyValue = keyValue;
+    this.#notices = notices;
     this.#start = start;
     this.#stopWork = stopWork;
     this.#catalogue = catalogue;
@@ -53,12 +57,19 @@ export class Models {
 
   /** Shows what has changed on the disk: which models there are, what was said about them, the space that they take. */
   refresh(): void {
-    this.#status.update({ models: this.#status.current.models + 1, notices: this.#notices() });
+    this.#notices.add(this.#store.takeNotices());
+    this.#status.update({ models: this.#status.current.models + 1, notices: this.#notices.current });
     this.#store.usage().then(
       (storage) => this.#status.update({ storage }),
       // Nothing depends on it: the line in the settings stays as it was.
       () => {},
     );
+  }
+
+  async dismissNotices(times: readonly number[]): Promise<void> {
+    const dismissed = this.#notices.dismiss(times);
+    this.#status.update({ notices: this.#notices.current });
+    await dismissed;
   }
 
   /**
@@ -231,14 +242,20 @@ export class Models {
       softwareAdapter,
       features,
       gpuBytes: model.gpuBytes(),
-      notices: this.#notices(),
+      kernelNotice: model.notice,
       suspect: outcome && outcome !== 'passed' ? outcome.failed : undefined,
     });
     model.lost.then((sentence) => {
       if (this.#running?.model !== model) return;
       this.#running = undefined;
       const error = new LapisError('device-lost', `${sentence} The next prompt loads the model again.`).toPayload();
-      this.#status.update({ loadedModelId: undefined, suspect: undefined, gpuBytes: 0, error });
+      this.#status.update({
+        loadedModelId: undefined,
+        suspect: undefined,
+        kernelNotice: undefined,
+        gpuBytes: 0,
+        error,
+      });
       model.destroy();
     });
   }
@@ -247,15 +264,10 @@ export class Models {
     const running = this.#running;
     if (!running) return;
     this.#running = undefined;
-    this.#status.update({ loadedModelId: undefined, suspect: undefined });
+    this.#status.update({ loadedModelId: undefined, suspect: undefined, kernelNotice: undefined });
     await this.#stopWork();
     running.model.destroy();
-    this.#status.update({ gpuBytes: 0, notices: this.#notices() });
-  }
-
-  #notices(): string[] {
-    const notice = this.#running?.model.notice;
-    return notice ? [...this.#store.notices, notice] : [...this.#store.notices];
+    this.#status.update({ gpuBytes: 0 });
   }
 
   #stored(id: string): ModelRecord {

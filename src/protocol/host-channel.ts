@@ -52,6 +52,7 @@ const METHODS: Record<keyof LapisHost, true> = {
   verifyModel: true,
   exportModel: true,
   importFolder: true,
+  dismissNotices: true,
   generate: true,
   runBenchmark: true,
   watchChat: true,

@@ -108,6 +108,13 @@ export interface VerifyResult {
   repaired: string[];
 }
 
+/** What was purged or repaired and why, a sentence for a person; kept until `dismissNotices`. */
+export interface Notice {
+  /** Milliseconds since 1970; no two have the same. */
+  at: number;
+  text: string;
+}
+
 export interface HostStatus {
   /** Undefined until a device was had. */
   adapter?: AdapterDescription;
@@ -129,8 +136,10 @@ export interface HostStatus {
   storage?: { usedBytes: number; freeBytes?: number };
   /** Why the last load or other activity failed. */
   error?: ErrorPayload;
-  /** What was purged or repaired and why, and what the loaded model's GPU cannot do; sentences for a person. */
-  notices: string[];
+  /** What happened to stored models that nobody has read yet, the oldest first. */
+  notices: Notice[];
+  /** What the loaded model's GPU cannot do, in a sentence. */
+  kernelNotice?: string;
   gpuBytes: number;
   schemaVersion: number;
 }
@@ -196,6 +205,8 @@ export interface LapisHost {
   exportModel(id: string, directory: FileSystemDirectoryHandle): Promise<void>;
   /** Stores the model in a shard folder or a Hugging Face folder; the latter is quantized on the way. */
   importFolder(directory: FileSystemDirectoryHandle): Promise<ModelEntry>;
+  /** Forgets the notices of these times. */
+  dismissNotices(times: readonly number[]): Promise<void>;
   /** One generation outside the chat (command line, tests). Cancelling the stream aborts it. */
   generate(request: GenerateRequest): Promise<ReadableStream<GenerateEvent>>;
   /**

@@ -54,6 +54,11 @@ export class ModelStore {
     this.#records = records;
   }
 
+  /** The notices since it was opened or asked last. */
+  takeNotices(): string[] {
+    return this.notices.splice(0);
+  }
+
   /** The models that may be served. */
   records(): ModelRecord[] {
     return [...this.#records.values()];

@@ -31,7 +31,7 @@ describe('text from files and servers', () => {
     expect(
       harmlessly({
         loadedModelId: id,
-        notices: ['a\u202eb'],
+        notices: [{ at: 1, text: 'a\u202eb' }],
         downloads: [{ modelId: id, name: 'n'.repeat(500), error: { code: 'network', message: 'c\u0007d' } }],
         storage: { usedBytes: 1, freeBytes: undefined },
         license: { name: 'l\u200b', url: 'https://example.com/\u200b' },
@@ -39,7 +39,7 @@ describe('text from files and servers', () => {
       }),
     ).toEqual({
       loadedModelId: id,
-      notices: ['ab'],
+      notices: [{ at: 1, text: 'ab' }],
       downloads: [{ modelId: id, name: `${'n'.repeat(119)}…`, error: { code: 'network', message: 'c d' } }],
       storage: { usedBytes: 1, freeBytes: undefined },
       license: { name: 'l', url: 'https://example.com/\u200b' },

@@ -195,9 +195,10 @@ describe.skipIf(!LONG || !findChromium())('a model of full size', { timeout: 1_2
     browser = await launchLapis({ extensionDir: next, profileDir: join(folder, 'profile'), args: hub.browserArgs });
     page = await browser.openHeadless();
     const startedAt = performance.now();
-    const { notices } = await page.evaluate(() => lapis.settle());
-    report(`renewed in ${Math.round(performance.now() - startedAt)} ms: ${notices.join(' ')}`);
-    expect(notices.join(' ')).toContain('was deleted and made anew, without a download');
+    const status = await page.evaluate(() => lapis.settle());
+    const notices = status.notices.map(({ text }) => text).join(' ');
+    report(`renewed in ${Math.round(performance.now() - startedAt)} ms: ${notices}`);
+    expect(notices).toContain('was deleted and made anew, without a download');
     expect(await norms()).toEqual([1.5]);
     const [model] = (await browser.hostCall(page, 'listModels')).filter(({ id }) => id === MODEL.id);
     expect(model).toMatchObject({ stored: true, details: { schemaVersion: WEIGHTS_SCHEMA_VERSION + 1 } });

@@ -254,12 +254,16 @@ describe.skipIf(!executablePath)('the models in the settings', () => {
     await expect.poll(() => page.getByText('What changed').count()).toBe(0);
     expect(await focused(page)).toBe('On this machine');
 
-    await setStatus(page, { notices: ['One more.', 'And another.'] });
+    await setStatus(page, {
+      notices: [
+        { at: 7, text: 'The same.' },
+        { at: 8, text: 'The same.' },
+      ],
+    });
+    await expect.poll(() => page.locator('.notices > li').count()).toBe(2);
     await page.getByRole('button', { name: 'Dismiss all' }).click();
     await expect.poll(() => page.locator('.notices > li').count()).toBe(0);
-    await page.reload();
-    await page.locator('.facts').waitFor();
-    await expect.poll(() => page.locator('.notices > li').count()).toBe(0);
+    expect(await calls(page, 'dismissNotices')).toEqual([[[1]], [[2]], [[7, 8]]]);
   });
 
   test('an engine that cannot be reached leaves the page in one piece', async () => {

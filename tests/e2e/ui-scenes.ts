@@ -103,10 +103,11 @@ export const FOUND: FoundModel = {
   pinned: true,
 };
 
-const NOTICES = [
+const noticesOf = (...texts: string[]) => texts.map((text, index) => ({ at: index + 1, text }));
+const NOTICES = noticesOf(
   'Gemma 3 1B was stored by an older Lapis and could not be kept: its weights were quantized by rules that have changed since. 811 MB were freed; to have it again is a download of 806 MB.',
   'A damaged part of my-tuned-gemma (shard-00004.bin) was found and repaired from huggingface.co.',
-];
+);
 
 /** What a hostile file may say. */
 export const HOSTILE = {
@@ -132,7 +133,7 @@ const HOSTILE_STATUS: Partial<HostStatus> = {
   selectedModelId: HOSTILE_ID,
   loadedModelId: HOSTILE_ID,
   suspect: `${HOSTILE.turned}${HOSTILE.markup}`,
-  notices: [HOSTILE.markup, HOSTILE.turned, HOSTILE.long],
+  notices: noticesOf(HOSTILE.markup, HOSTILE.turned, HOSTILE.long),
   downloads: [
     downloadOf({ modelId: 'turned', name: HOSTILE.turned, host: HOSTILE.long, notice: HOSTILE.markup }),
     downloadOf({

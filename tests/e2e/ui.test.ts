@@ -196,13 +196,19 @@ describe.skipIf(!executablePath)('the pages, around a pretended host', () => {
     await expect.poll(() => page.getByRole('textbox').inputValue()).toBe('hello');
   });
 
-  test('a notice that was read stays away', async () => {
-    const scene = { status: { notices: ['Gemma 3 1B was removed.'] } };
+  test('notices that were read stay away: the engine forgets what happened, the page knows what holds', async () => {
+    const scene = { status: { notices: [{ at: 1, text: 'Gemma 3 1B was removed.' }], softwareAdapter: true } };
     await using opened = await openTestPage(browser, pages, 'popup', scene);
-    await opened.page.getByRole('button', { name: 'Dismiss' }).click();
-    await opened.page.reload();
-    await opened.page.locator('.condition.good').waitFor();
-    expect(await opened.page.getByText('Gemma 3 1B was removed.').count()).toBe(0);
+    const { page } = opened;
+    await expect.poll(() => page.locator('.notices > li').count()).toBe(2);
+    await page.getByRole('button', { name: 'Dismiss' }).first().click();
+    await expect.poll(() => page.getByText('Gemma 3 1B was removed.').count()).toBe(0);
+    await page.getByRole('button', { name: 'Dismiss' }).click();
+    await expect.poll(() => page.locator('.notices > li').count()).toBe(0);
+    // The engine of this page begins anew.
+    await page.reload();
+    await page.getByText('Gemma 3 1B was removed.').waitFor();
+    await expect.poll(() => page.locator('.notices > li').count()).toBe(1);
   });
 
   test('settings: numbers are kept when they fit and explained when they do not', async () => {

@@ -58,7 +58,8 @@ export function figures(result: BenchmarkResult): Row[] {
 /** Everything that a bug report needs, as lines of plain text. */
 export function reportText(surroundings: Surroundings, result: BenchmarkResult | undefined): string {
   const { status } = surroundings;
-  const notices = [...(status?.notices ?? []), ...(status?.suspect ? [status.suspect] : [])];
+  const unread = status?.notices.map(({ text }) => text) ?? [];
+  const notices = [...unread, status?.kernelNotice, status?.suspect].filter((text) => text !== undefined);
   const lines = (rows: Row[]) => rows.map(([label, value]) => `${label}: ${value}`);
   return [
     words.reportTitle,

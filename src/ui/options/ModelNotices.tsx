@@ -1,22 +1,18 @@
-import type { HostStatus } from '../../protocol/host.ts';
-import { Notices, useDismissed } from '../host/Notices.tsx';
+import type { HostState } from '../host/host-state.ts';
+import { Notices, useNotices } from '../host/Notices.tsx';
 import type { Platform } from '../platform/platform.ts';
 import { strings } from '../strings.ts';
 
 interface ModelNoticesProps {
-  status: HostStatus | undefined;
+  state: HostState;
   platform: Platform;
   onEmpty: () => void;
 }
 
 /** What happened to the models without the person's doing, until it was read. */
-export function ModelNotices({ status, platform, onEmpty }: ModelNoticesProps) {
-  const dismissed = useDismissed(platform);
-  const notices = status?.notices.filter((notice) => !dismissed.value.includes(notice)) ?? [];
+export function ModelNotices({ state, platform, onEmpty }: ModelNoticesProps) {
+  const { notices, dismiss } = useNotices(state, platform, [state.status.value?.kernelNotice]);
   if (notices.length === 0) return null;
-  const dismiss = (read: readonly string[]) => {
-    dismissed.value = [...dismissed.value, ...read];
-  };
   return (
     <div class="changes">
       <div class="group-head">

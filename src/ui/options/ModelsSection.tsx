@@ -31,7 +31,7 @@ export function ModelsSection({ state, platform }: { state: HostState; platform:
   return (
     <>
       <p class="lead">{strings.models.lead}</p>
-      <ModelNotices status={status} platform={platform} onEmpty={toHeading} />
+      <ModelNotices state={state} platform={platform} onEmpty={toHeading} />
       {earlier && <Trouble error={earlier} />}
       <div class="group-head">
         <h3 ref={heading} tabIndex={-1}>

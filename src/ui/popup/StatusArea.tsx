@@ -1,10 +1,9 @@
-import { useComputed } from '@preact/signals';
 import type { DownloadState } from '../../protocol/host.ts';
 import { isUnderWay } from '../../protocol/kept-downloads.ts';
 import { harmless } from '../harmless.ts';
 import { ActivityProgress } from '../host/ActivityProgress.tsx';
 import type { HostState } from '../host/host-state.ts';
-import { Notices, useDismissed } from '../host/Notices.tsx';
+import { Notices, useNotices } from '../host/Notices.tsx';
 import { Trouble } from '../host/Trouble.tsx';
 import { icons } from '../icons.tsx';
 import type { Platform } from '../platform/platform.ts';
@@ -16,14 +15,11 @@ const SHOWN_DOWNLOADS = 2;
 
 /** What the person should know before they read on: progress, errors, notices. Takes no room while all is well. */
 export function StatusArea({ state, platform }: { state: HostState; platform: Platform }) {
-  const dismissed = useDismissed(platform);
   const status = state.status.value;
-  const notices = useComputed(() => {
-    const current = state.status.value;
-    if (!current) return [];
-    const all = [...current.notices, ...(current.softwareAdapter ? [strings.status.software] : [])];
-    return all.filter((notice) => !dismissed.value.includes(notice));
-  });
+  const { notices, dismiss } = useNotices(state, platform, [
+    status?.kernelNotice,
+    status?.softwareAdapter ? strings.status.software : undefined,
+  ]);
 
   const nameOf = (id: string) => state.models.value.find((model) => model.id === id)?.name ?? harmless(id);
   const activity = status?.activity;
@@ -35,7 +31,7 @@ export function StatusArea({ state, platform }: { state: HostState; platform: Pl
   // Where the conversation shows the same sentence it also offers to answer again.
   const inConversation = error !== undefined && error.message === state.chat.value?.error?.message;
   const showsError = error && error.code !== 'aborted' && !running && !inConversation;
-  if (!running && !showsError && !suspect && downloads.length === 0 && notices.value.length === 0) return null;
+  if (!running && !showsError && !suspect && downloads.length === 0 && notices.length === 0) return null;
   const more = downloads.length - SHOWN_DOWNLOADS;
   return (
     <div class="status-area">
@@ -81,14 +77,8 @@ export function StatusArea({ state, platform }: { state: HostState; platform: Pl
           {strings.download.others(more)}
         </button>
       )}
-      {notices.value.length > 0 && (
-        <Notices
-          notices={notices.value}
-          onDismiss={(read) => {
-            dismissed.value = [...dismissed.value, ...read];
-          }}
-          onEmpty={() => document.querySelector('textarea')?.focus()}
-        />
+      {notices.length > 0 && (
+        <Notices notices={notices} onDismiss={dismiss} onEmpty={() => document.querySelector('textarea')?.focus()} />
       )}
     </div>
   );

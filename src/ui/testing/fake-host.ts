@@ -231,6 +231,10 @@ export function fakeHost(initial: FakeState = {}): FakeHost {
     async exportModel(id, directory) {
       called('exportModel', id, directory.name);
     },
+    async dismissNotices(times) {
+      called('dismissNotices', [...times]);
+      host.setStatus({ notices: status.notices.filter(({ at }) => !times.includes(at)) });
+    },
     async removeModel(id) {
       called('removeModel', id);
       setModels(
