@@ -39,9 +39,10 @@ function hub(): Source {
   return {
     requests,
     async fetch(_url, init) {
-      const [, start, last] = /^bytes=(\d+)-(\d+)$/.exec(new Headers(init?.headers).get('range') ?? '') ?? [];
-      requests.push(`${start}-${Number(last) + 1}`);
-      return new Response(gguf.slice(Number(start), Number(last) + 1), { status: 206 });
+      const [, start, last] = /^bytes=(\d+)-(\d*)$/.exec(new Headers(init?.headers).get('range') ?? '') ?? [];
+      const end = last ? Number(last) + 1 : gguf.length;
+      requests.push(`${start}-${end}`);
+      return new Response(gguf.slice(Number(start), end), { status: 206 });
     },
     requestFor(file, stored) {
       let start = 0;
