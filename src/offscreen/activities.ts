@@ -4,7 +4,9 @@ import type { StatusBoard } from './status-board.ts';
 
 export type Activity = Exclude<ModelActivity, { kind: 'none' }>;
 
-export type Work<T> = (signal: AbortSignal, onProgress: (bytesDone: number, bytesTotal: number) => void) => Promise<T>;
+export type OnProgress = (bytesDone: number, bytesTotal: number) => void;
+
+export type Work<T> = (signal: AbortSignal, onProgress: OnProgress) => Promise<T>;
 
 /** Progress reaches pages at most this often. */
 const PROGRESS_EVERY_MS = 100;
@@ -40,19 +42,27 @@ export class Activities {
 
   /** Does something that a prompt needs, whatever else is under way. Its failure is in the status as well. */
   async beside<T>(begin: Activity, work: Work<T>): Promise<T> {
-    const stop = new AbortController();
-    const running: Running = { shown: begin, stop, done: Promise.resolve() };
-    this.#running.push(running);
-    this.#status.update({ activity: begin, error: undefined });
-    const done = work(stop.signal, this.#progress(running));
-    running.done = done;
+    this.#status.update({ error: undefined });
     try {
-      return await done;
+      return await this.quietly(begin, work);
     } catch (cause) {
       const error = LapisError.from(cause);
       // What the person cancelled is no trouble to report.
       if (error.code !== 'aborted') this.#status.update({ error: error.toPayload() });
       throw error;
+    }
+  }
+
+  /** Does something that nobody asked for: its failure is nobody's trouble, and that of something else stays in the status. */
+  async quietly<T>(begin: Activity, work: Work<T>): Promise<T> {
+    const stop = new AbortController();
+    const running: Running = { shown: begin, stop, done: Promise.resolve() };
+    this.#running.push(running);
+    this.#status.update({ activity: begin });
+    const done = work(stop.signal, this.#progress(running));
+    running.done = done;
+    try {
+      return await done;
     } finally {
       this.#running = this.#running.filter((other) => other !== running);
       this.#status.update({ activity: this.#running.at(-1)?.shown ?? { kind: 'none' } });
@@ -74,7 +84,7 @@ export class Activities {
     throw new LapisError('busy', `Lapis is ${running.shown.kind} a model: wait for it or cancel it first.`);
   }
 
-  #progress(running: Running): (bytesDone: number, bytesTotal: number) => void {
+  #progress(running: Running): OnProgress {
     let shownAt = 0;
     return (bytesDone, bytesTotal) => {
       running.shown = { ...running.shown, bytesDone, bytesTotal };

@@ -7,6 +7,8 @@ export interface BenchmarkOptions {
   ready: () => Promise<RunningModel>;
   /** Whether an answer is being generated. */
   generating: () => boolean;
+  /** Called after each measurement. */
+  onEnd?: () => void;
   /** How often progress is told at most. */
   tellEveryMs?: number;
 }
@@ -19,7 +21,7 @@ export class Benchmark {
   #running: { stop: AbortController; done: Promise<void> } | undefined;
 
   constructor(options: BenchmarkOptions) {
-    this.#options = { tellEveryMs: TELL_EVERY_MS, ...options };
+    this.#options = { tellEveryMs: TELL_EVERY_MS, onEnd: () => {}, ...options };
   }
 
   get running(): boolean {
@@ -54,6 +56,7 @@ export class Benchmark {
             .then(() => this.#measure(stop.signal, tell))
             .then(() => {
               if (this.#running === running) this.#running = undefined;
+              this.#options.onEnd();
             }),
         };
         this.#running = running;

@@ -76,7 +76,13 @@ function machine() {
         }),
     };
     const status = new StatusBoard('demo');
-    const downloads = new Downloads({ store, status, keyValue, onDisk: () => log.push('disk') });
+    const downloads = new Downloads({
+      store,
+      status,
+      keyValue,
+      onDisk: () => log.push('disk'),
+      onStored: (id) => log.push(`stored ${id}`),
+    });
     await downloads.restore();
     const state = (id: string) => status.current.downloads.find(({ modelId }) => modelId === id);
     return { downloads, attempts, status, state };
@@ -96,13 +102,15 @@ const settle = () => vi.advanceTimersByTimeAsync(0);
 
 describe('a download', () => {
   test('is shared by all who ask for the model, and each hears that it is stored', async () => {
-    const { downloads, attempts, status } = await machine().boot();
+    const { boot, log } = machine();
+    const { downloads, attempts, status } = await boot();
     const asked = [downloads.start(A), downloads.start(A), downloads.start(A)];
     await settle();
     expect(attempts).toHaveLength(1);
     expect(downloads.busy).toBe(true);
     attempts[0].finish();
     expect((await Promise.all(asked)).map(({ id }) => id)).toEqual(['a', 'a', 'a']);
+    expect(log).toContain('stored a');
     expect(status.current.downloads).toEqual([]);
     expect(downloads.busy).toBe(false);
   });

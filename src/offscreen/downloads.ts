@@ -17,6 +17,7 @@ export interface DownloadsOptions {
   keyValue: KeyValue;
   /** What is on the disk has changed: a download is stored, stopped or deleted. */
   onDisk: () => void;
+  onStored: (id: string) => void;
 }
 
 interface Download {
@@ -45,6 +46,7 @@ export class Downloads {
   readonly #status: StatusBoard;
   readonly #keyValue: KeyValue;
   readonly #onDisk: () => void;
+  readonly #onStored: (id: string) => void;
   readonly #downloads = new Map<string, Download>();
   #running: Download | undefined;
   #shownAt = Number.NEGATIVE_INFINITY;
@@ -52,11 +54,12 @@ export class Downloads {
   #keptText = '';
   #kept: Promise<unknown> = Promise.resolve();
 
-  constructor({ store, status, keyValue, onDisk }: DownloadsOptions) {
+  constructor({ store, status, keyValue, onDisk, onStored }: DownloadsOptions) {
     this.#store = store;
     this.#status = status;
     this.#keyValue = keyValue;
     this.#onDisk = onDisk;
+    this.#onStored = onStored;
   }
 
   /** Whether one is under way, and not paused or failed. */
@@ -209,6 +212,7 @@ export class Downloads {
       });
       this.#downloads.delete(model.id);
       outcome.resolve(record);
+      this.#onStored(model.id);
     } catch (cause) {
       const error = LapisError.from(cause);
       if (error instanceof AnotherSize) {

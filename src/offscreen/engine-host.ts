@@ -43,18 +43,31 @@ export async function openEngineHost({ keyValue, start, gpuBytes }: EngineHostOp
   const status = new StatusBoard(selected);
 
   const working = new Set<{ stop: AbortController; done: Promise<void> }>();
-  const benchmark = new Benchmark({ ready: () => models.ready(), generating: () => working.size > 0 });
+  /** Requests that have no end yet, those that wait for the model included. */
+  let asked = 0;
+  const benchmark = new Benchmark({
+    ready: () => models.ready(),
+    generating: () => working.size > 0,
+    onEnd: () => models.goOn(),
+  });
   const stopWork = async () => {
     await benchmark.giveWay('The model was unloaded, which ended the measurement.');
     for (const { stop } of working) stop.abort();
     await Promise.all([...working].map(({ done }) => done));
   };
   const catalogue = await store.available(CATALOGUE);
-  const models = new Models({ store, status, keyValue, notices, start, stopWork, catalogue });
+  const answering = () => asked > 0 || benchmark.running;
+  const models = new Models({ store, status, keyValue, notices, start, stopWork, answering, catalogue });
   const entries = new ModelEntries({ store, catalogue, gpuBytes });
   const sources = new ModelSources(catalogue);
   const terms = new Terms(keyValue);
-  const downloads = new Downloads({ store, status, keyValue, onDisk: () => models.refresh() });
+  const downloads = new Downloads({
+    store,
+    status,
+    keyValue,
+    onDisk: () => models.refresh(),
+    onStored: (id) => models.probe(id),
+  });
 
   /** One generation with the selected model, which is loaded first if need be. Always ends with one `end` or `error`. */
   async function* generate(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<GenerateEvent> {
@@ -76,6 +89,7 @@ export async function openEngineHost({ keyValue, start, gpuBytes }: EngineHostOp
       finish = resolve;
     });
     const work = { stop, done };
+    asked++;
     try {
       // A load goes on without the one who asked for it: the next will want the model too.
       const { engine } = await Promise.race([models.ready(), cancelled]);
@@ -88,6 +102,8 @@ export async function openEngineHost({ keyValue, start, gpuBytes }: EngineHostOp
       signal.removeEventListener('abort', forward);
       working.delete(work);
       finish();
+      asked--;
+      models.goOn();
     }
   }
 

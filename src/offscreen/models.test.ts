@@ -1,85 +1,9 @@
-import { readFile } from 'node:fs/promises';
-import { beforeAll, describe, expect, test, vi } from 'vitest';
-import type { TextEngine } from '../engine/contract.ts';
+import { describe, expect, test, vi } from 'vitest';
 import { LapisError } from '../protocol/errors.ts';
-import type { GenerateEvent } from '../protocol/generation.ts';
-import { GEMMA_TERMS } from '../storage/catalogue.ts';
-import { ModelStore } from '../storage/model-store.ts';
-import { memoryFileStore } from '../storage/testing/memory-file-store.ts';
-import type { KeyValue } from './key-value.ts';
-import { Models, SELECTED_MODEL_KEY } from './models.ts';
-import { NOTICES_KEY, Notices } from './notices.ts';
-import type { RunningModel, StartModel } from './running-model.ts';
-import { StatusBoard } from './status-board.ts';
-
-let gguf: Uint8Array<ArrayBuffer>;
-beforeAll(async () => {
-  gguf = new Uint8Array(await readFile(new URL('../../tests/goldens/reference/small-Q8_0.gguf', import.meta.url)));
-});
-
-const A = 'file:a.gguf';
-const B = 'file:b.gguf';
-
-const TIMINGS = { loadMs: 0, prefillMs: 0, firstTokenMs: 0, decodeTokensPerSecond: 0 };
-
-function said(text: string): GenerateEvent {
-  return { type: 'end', finishReason: 'length', tokens: [1], text, timings: TIMINGS };
-}
-
-async function fixture() {
-  const store = await ModelStore.open({ files: memoryFileStore(), packageUrl: (path) => path });
-  const kept = new Map<string, unknown>();
-  const keyValue: KeyValue = {
-    get: async <T>(key: string) => kept.get(key) as T | undefined,
-    set: async (key, value) => void kept.set(key, value),
-  };
-  const notices = await Notices.open(keyValue);
-  const status = new StatusBoard(A);
-  const log: string[] = [];
-  const state = {
-    fail: false,
-    notice: undefined as string | undefined,
-    lose: (_sentence: string) => {},
-    /** What the model says to its probe. */
-    answer: (): GenerateEvent => said(' blue'),
-  };
-  const engine = {
-    async *generate() {
-      yield state.answer();
-    },
-  } as unknown as TextEngine;
-  const start: StartModel = async (source, { signal }) => {
-    for await (const _ of source.weights({ signal })) if (signal.aborted) break;
-    if (state.fail) throw new LapisError('no-gpu', 'There is no GPU.');
-    log.push(`start ${source.id}`);
-    const model: RunningModel = {
-      engine,
-      adapter: { vendor: 'v', architecture: 'a', description: 'd' },
-      softwareAdapter: false,
-      features: ['subgroups'],
-      benchmark: () => Promise.reject(new LapisError('unsupported', 'Not here.')),
-      notice: state.notice,
-      gpuBytes: () => 42,
-      lost: new Promise((resolve) => {
-        state.lose = resolve;
-      }),
-      destroy: () => void log.push(`destroy ${source.id}`),
-    };
-    return model;
-  };
-  const remote = {
-    id: 'remote',
-    name: 'Remote',
-    bytes: 1_000,
-    license: GEMMA_TERMS,
-    origin: { kind: 'url' as const, url: 'https://models.example/x.gguf', sha256: '0'.repeat(64) },
-  };
-  const probed = { ...remote, id: A, probe: { prompt: 'The color of the sky is', answer: ' blue' } };
-  const stopWork = async () => void log.push('stop work');
-  const models = new Models({ store, status, keyValue, notices, start, stopWork, catalogue: [remote, probed] });
-  const importFile = (id: string) => models.importFile(new File([gguf], id.slice('file:'.length)));
-  return { models, store, status, log, state, kept, importFile };
-}
+import type { ModelStore } from '../storage/model-store.ts';
+import { SELECTED_MODEL_KEY } from './models.ts';
+import { NOTICES_KEY } from './notices.ts';
+import { A, B, modelsFixture as fixture, said } from './testing/models-fixture.ts';
 
 describe('loading', () => {
   test('a model from disk is stored, selected and loaded; callers at the same time share one load', async () => {
@@ -220,9 +144,9 @@ describe('beside something else', () => {
     await models.unload();
     const end = checking(store);
     const check = models.verify(A);
+    await vi.waitFor(() => expect(status.current.activity.kind).toBe('verifying'));
     state.fail = true;
     const loading = models.ready();
-    expect(status.current.activity.kind).toBe('verifying');
     await expect(loading).rejects.toMatchObject({ code: 'no-gpu' });
     expect(status.current).toMatchObject({ error: { code: 'no-gpu' }, activity: { kind: 'verifying', modelId: A } });
     end();

@@ -2,12 +2,15 @@ import type { WeightProgress } from '../model/source.ts';
 import { LapisError } from '../protocol/errors.ts';
 import type { VerifyResult } from '../protocol/host.ts';
 import type { CatalogueModel } from '../storage/catalogue.ts';
+import { fileId } from '../storage/import-file.ts';
 import type { ModelStore } from '../storage/model-store.ts';
 import type { ModelRecord } from '../storage/record.ts';
+import type { OnProgress } from './activities.ts';
 import { Activities } from './activities.ts';
+import { BackgroundProbes } from './background-probes.ts';
 import type { KeyValue } from './key-value.ts';
 import type { Notices } from './notices.ts';
-import { runProbe } from './probe.ts';
+import { probeOf, runProbe } from './probe.ts';
 import type { RunningModel, StartModel } from './running-model.ts';
 import type { StatusBoard } from './status-board.ts';
 
@@ -19,6 +22,8 @@ export interface ModelsOptions {
   start: StartModel;
   /** Ends what the loaded model is doing, before it is given up. */
   stopWork: () => Promise<void>;
+  /** Whether somebody has asked for an answer, or a measurement, that has not ended. */
+  answering: () => boolean;
   /** What this build can get: the first is selected when the selected one is removed. */
   catalogue: readonly CatalogueModel[];
 }
@@ -36,10 +41,11 @@ export class Models {
   readonly #stopWork: () => Promise<void>;
   readonly #catalogue: readonly CatalogueModel[];
   readonly #activities: Activities;
+  readonly #probes: BackgroundProbes;
   #running: { id: string; model: RunningModel } | undefined;
   #loading: { id: string; done: Promise<RunningModel> } | undefined;
 
-  constructor({ store, status, keyValue, notices, start, stopWork, catalogue }: ModelsOptions) {
+  constructor({ store, status, keyValue, notices, start, stopWork, answering, catalogue }: ModelsOptions) {
     this.#store = store;
     this.#status = status;
     this.#keyValue = keyValue;
@@ -47,7 +53,21 @@ export class Models {
     this.#start = start;
     this.#stopWork = stopWork;
     this.#catalogue = catalogue;
-    this.#activities = new Activities(status, () => this.refresh());
+    this.#activities = new Activities(status, () => {
+      this.refresh();
+      this.goOn();
+    });
+    this.#probes = new BackgroundProbes({
+      store,
+      catalogue,
+      activities: this.#activities,
+      idle: () => !this.#loading && !this.busy && !answering(),
+      loaded: (id) => this.#running?.id === id,
+      open: async (id, signal, onProgress) => {
+        await this.#unload();
+        return this.#open(id, signal, onProgress);
+      },
+    });
     this.refresh();
   }
 
@@ -70,6 +90,19 @@ export class Models {
     const dismissed = this.#notices.dismiss(times);
     this.#status.update({ notices: this.#notices.current });
     await dismissed;
+  }
+
+  /**
+   * Asks a model that was stored its probe, as soon as nobody waits for anything else. Which one is selected stays; the one that
+   * is loaded gives way, since there may be no room for two, and comes back with the next prompt.
+   */
+  probe(id: string): void {
+    this.#probes.add(id);
+  }
+
+  /** To be called when an answer has ended: probes may wait for that. */
+  goOn(): void {
+    this.#probes.goOn();
   }
 
   /**
@@ -104,12 +137,14 @@ export class Models {
   /** Gives the GPU memory back. @throws LapisError `busy` while a model is being loaded */
   async unload(): Promise<void> {
     if (this.#loading) this.#activities.requireIdle();
+    await this.#probes.giveWay();
     await this.#unload();
   }
 
   /** Stores and selects a file. @throws LapisError `busy`, and what storing or loading it throws */
   async importFile(file: File): Promise<ModelRecord> {
-    const id = `file:${file.name}`;
+    const id = fileId(file.name);
+    await this.#probes.giveWay();
     this.#activities.requireIdle();
     if (this.#running?.id === id) await this.#unload();
     const record = await this.#activities.alone(
@@ -122,6 +157,7 @@ export class Models {
 
   /** Stores and selects the model of a folder. @throws LapisError `busy`, and what storing or loading it throws */
   async importFolder(directory: FileSystemDirectoryHandle): Promise<ModelRecord> {
+    await this.#probes.giveWay();
     const record = await this.#activities.alone(
       { kind: 'importing', modelId: directory.name, bytesDone: 0, bytesTotal: 0 },
       (signal, onProgress) => this.#store.importFolder(directory, { signal, onProgress }),
@@ -135,6 +171,7 @@ export class Models {
   /** @throws LapisError `busy`, and what the store throws */
   async exportTo(id: string, directory: FileSystemDirectoryHandle): Promise<void> {
     const bytesTotal = this.#stored(id).bytes;
+    await this.#probes.giveWay();
     await this.#activities.alone({ kind: 'exporting', modelId: id, bytesDone: 0, bytesTotal }, (signal, onProgress) =>
       this.#store.exportTo(id, directory, { signal, onProgress }),
     );
@@ -143,6 +180,7 @@ export class Models {
   /** @throws LapisError `busy`, and what the store throws */
   async verify(id: string): Promise<VerifyResult> {
     const bytesTotal = this.#stored(id).bytes;
+    await this.#probes.giveWay();
     return this.#activities.alone({ kind: 'verifying', modelId: id, bytesDone: 0, bytesTotal }, (signal, onProgress) =>
       this.#store.verify(id, { signal, onProgress }),
     );
@@ -155,6 +193,7 @@ export class Models {
 
   /** @throws LapisError `busy`, `no-model` */
   async remove(id: string): Promise<void> {
+    await this.#probes.giveWay();
     this.#activities.requireIdle();
     this.#stored(id);
     if (this.#running?.id === id) await this.#unload();
@@ -175,6 +214,7 @@ export class Models {
         const name = this.#catalogue.find((model) => model.id === id)?.name ?? id.replace(/^file:/, '');
         throw new LapisError('no-model', `${name} is not stored: download it or choose its file in the settings.`);
       }
+      await this.#probes.giveWay();
       await this.#unload();
       if (packaged) {
         await this.#activities.beside(
@@ -186,12 +226,7 @@ export class Models {
       const model = await this.#activities.beside(
         { kind: 'loading', modelId: id, bytesDone: 0, bytesTotal },
         async (signal, onProgress) => {
-          const progress = (done: WeightProgress) => onProgress(done.bytesDone, done.bytesTotal);
-          const model = await this.#store.load(
-            id,
-            (source) => this.#start(source, { signal, onProgress: progress }),
-            signal,
-          );
+          const model = await this.#open(id, signal, onProgress);
           await this.#examine(id, model, signal);
           return model;
         },
@@ -204,19 +239,20 @@ export class Models {
     this.#loading = loading;
     const forget = () => {
       if (this.#loading === loading) this.#loading = undefined;
+      this.goOn();
     };
     done.then(forget, forget);
     return done;
   }
 
   /**
-   * Notes that the model was loaded, and asks a model of the catalogue its probe before it answers anybody. At each load, not once:
+   * Notes that the model was loaded, and asks one whose bytes are in the catalogue its probe before it answers anybody. At each load, not once:
    * a new version of Lapis, of the driver or of the browser may compute otherwise than the one before. It takes one short prompt.
    *
    * @throws LapisError `aborted`; nothing else that goes wrong here keeps a model from serving
    */
   async #examine(id: string, model: RunningModel, signal: AbortSignal): Promise<void> {
-    const probe = this.#catalogue.find((candidate) => candidate.id === id)?.probe;
+    const probe = probeOf(this.#catalogue, this.#store.record(id));
     const outcome = probe && (await runProbe(probe, model.engine, signal));
     if (signal.aborted) {
       model.destroy();
@@ -224,6 +260,11 @@ export class Models {
     }
     await this.#store.markUsed(id).catch(() => {});
     if (outcome) await this.#store.setProbe(id, outcome).catch(() => {});
+  }
+
+  #open(id: string, signal: AbortSignal, onProgress: OnProgress): Promise<RunningModel> {
+    const progress = (done: WeightProgress) => onProgress(done.bytesDone, done.bytesTotal);
+    return this.#store.load(id, (source) => this.#start(source, { signal, onProgress: progress }), signal);
   }
 
   async #keepSelected(id: string): Promise<void> {

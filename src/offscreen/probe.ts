@@ -1,8 +1,17 @@
 import type { TextEngine } from '../engine/contract.ts';
 import type { GenerateRequest } from '../protocol/generation.ts';
 import { printable } from '../protocol/printable.ts';
-import type { Probe } from '../storage/catalogue.ts';
-import type { ProbeOutcome } from '../storage/record.ts';
+import type { CatalogueModel, Probe } from '../storage/catalogue.ts';
+import type { ModelRecord, ProbeOutcome } from '../storage/record.ts';
+
+/** That of the catalogue model whose published bytes these are, wherever they came from. */
+export function probeOf(
+  catalogue: readonly CatalogueModel[],
+  { sha256 }: Pick<ModelRecord, 'sha256'> = {},
+): Probe | undefined {
+  if (!sha256) return undefined;
+  return catalogue.find(({ origin }) => origin.kind === 'url' && origin.sha256 === sha256)?.probe;
+}
 
 /**
  * Asks a loaded model what it must know. A model that answers otherwise was damaged, or is computed wrongly on this machine.

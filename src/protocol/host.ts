@@ -69,12 +69,18 @@ export interface FoundModel {
 export type ModelActivity =
   | { kind: 'none' }
   | {
-      /** `storing`: a local file or the package is read into storage. `importing`: a shard folder or a Hugging Face folder is. */
-      kind: 'storing' | 'loading' | 'verifying' | 'exporting' | 'importing';
+      /** `storing`: a local file or the package is read into storage. `importing`: a shard folder or a Hugging Face folder is.
+       * `probing`: it was stored, and is asked what it must know; whatever a person asks for ends that. */
+      kind: 'storing' | 'loading' | 'verifying' | 'exporting' | 'importing' | 'probing';
       modelId: string;
       bytesDone: number;
       bytesTotal: number;
     };
+
+/** Whether something has to end before the person can begin another long operation. */
+export function isInTheWay({ kind }: ModelActivity): boolean {
+  return kind !== 'none' && kind !== 'probing';
+}
 
 /**
  * `queued` waits for the download before it. `retrying` waits for its next attempt. `preparing` has all bytes and derives what is

@@ -58,6 +58,7 @@ export const strings = {
       verifying: 'Verifying',
       exporting: 'Exporting',
       importing: 'Importing',
+      probing: 'Trying out',
     },
     short: {
       loading: 'Loading…',
@@ -65,6 +66,7 @@ export const strings = {
       verifying: 'Verifying…',
       exporting: 'Exporting…',
       importing: 'Importing…',
+      probing: 'Trying out…',
     },
     of: (done: string, total: string) => `${done} of ${total}`,
     cancel: 'Cancel',

@@ -3,6 +3,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import type { ErrorPayload } from '../../protocol/errors.ts';
 import { LapisError } from '../../protocol/errors.ts';
 import type { ModelEntry, VerifyResult } from '../../protocol/host.ts';
+import { isInTheWay } from '../../protocol/host.ts';
 import { isUnderWay } from '../../protocol/kept-downloads.ts';
 import { harmlessly } from '../harmless.ts';
 import type { HostState } from '../host/host-state.ts';
@@ -70,7 +71,8 @@ export function useModelActions(state: HostState): ModelActions {
   /** One model is worked on at a time; downloads go on beside it. */
   const actAlone = async (id: string, action: () => Promise<unknown>): Promise<boolean> =>
     act(id, async () => {
-      if (state.status.value?.activity.kind !== 'none') throw new LapisError('busy', strings.models.busy);
+      const activity = state.status.value?.activity;
+      if (!activity || isInTheWay(activity)) throw new LapisError('busy', strings.models.busy);
       await action();
     });
   const report = (id: string, result: Outcome, words: string) => {

@@ -1,4 +1,5 @@
 import type { HostStatus } from '../../protocol/host.ts';
+import { isInTheWay } from '../../protocol/host.ts';
 import type { HostState } from '../host/host-state.ts';
 import { icons } from '../icons.tsx';
 import logo from '../logo/lapis.svg';
@@ -29,7 +30,7 @@ export function Header({ state, platform }: { state: HostState; platform: Platfo
           <select
             aria-label={strings.chat.model}
             value={selected}
-            disabled={generating || !status || status.activity.kind !== 'none'}
+            disabled={generating || !status || isInTheWay(status.activity)}
             onChange={(event) => choose(event.currentTarget)}
           >
             {choices.length === 0 && <option value={selected}>{strings.product}</option>}

@@ -1,0 +1,79 @@
+import type { CatalogueModel } from '../storage/catalogue.ts';
+import type { ModelStore } from '../storage/model-store.ts';
+import type { Activities, OnProgress } from './activities.ts';
+import { probeOf, runProbe } from './probe.ts';
+import type { RunningModel } from './running-model.ts';
+
+export interface BackgroundProbesOptions {
+  store: Pick<ModelStore, 'record' | 'setProbe'>;
+  catalogue: readonly CatalogueModel[];
+  activities: Activities;
+  /** Whether nothing that a person waits for is under way. */
+  idle: () => boolean;
+  loaded: (id: string) => boolean;
+  /** Brings a model onto the GPU in the place of the one that is there. */
+  open: (id: string, signal: AbortSignal, onProgress: OnProgress) => Promise<RunningModel>;
+}
+
+/**
+ * The probes of models that were stored and that nobody uses yet, one after another while there is nothing else to do. What a
+ * person asks for comes first and ends the one under way: its model is then asked when it is loaded.
+ */
+export class BackgroundProbes {
+  readonly #options: BackgroundProbesOptions;
+  readonly #waiting = new Set<string>();
+  #asking: { stop: AbortController; done: Promise<void> } | undefined;
+
+  constructor(options: BackgroundProbesOptions) {
+    this.#options = options;
+  }
+
+  add(id: string): void {
+    this.#waiting.add(id);
+    this.goOn();
+  }
+
+  /** Begins with the next one, if nothing is under way. To be called whenever something has ended. */
+  goOn(): void {
+    const [id] = this.#waiting;
+    if (id === undefined || this.#asking || !this.#options.idle()) return;
+    this.#waiting.delete(id);
+    const stop = new AbortController();
+    const asking = {
+      stop,
+      done: this.#ask(id, stop.signal)
+        // Whatever keeps it from being asked will be told when the model is used.
+        .catch(() => {})
+        .then(() => {
+          this.#asking = undefined;
+          if (!stop.signal.aborted) this.goOn();
+        }),
+    };
+    this.#asking = asking;
+  }
+
+  /** Ends the one under way; resolves when its memory has been given back. */
+  async giveWay(): Promise<void> {
+    this.#asking?.stop.abort();
+    await this.#asking?.done;
+  }
+
+  async #ask(id: string, stopped: AbortSignal): Promise<void> {
+    const { store, catalogue, activities, loaded, open } = this.#options;
+    const record = store.record(id);
+    const probe = probeOf(catalogue, record);
+    // A model is asked when it is loaded, too.
+    if (!record || !probe || record.probe || loaded(id)) return;
+    const begin = { kind: 'probing' as const, modelId: id, bytesDone: 0, bytesTotal: record.bytes };
+    await activities.quietly(begin, async (cancelled, onProgress) => {
+      const signal = AbortSignal.any([stopped, cancelled]);
+      const model = await open(id, signal, onProgress);
+      try {
+        const outcome = signal.aborted ? undefined : await runProbe(probe, model.engine, signal);
+        if (outcome) await store.setProbe(id, outcome);
+      } finally {
+        model.destroy();
+      }
+    });
+  }
+}
