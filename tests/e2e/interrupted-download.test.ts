@@ -153,7 +153,15 @@ describe.skipIf(!findChromium())('a download', { timeout: LONG ? 900_000 : 120_0
 
     hub.serve(OTHER.url, { content });
     await browser.hostCall(page, 'resumeDownload', OTHER.id).catch(() => begin(page, OTHER));
+    const { selectedModelId } = await statusOf(page);
     await untilStored(page, browser, OTHER);
     expect(await storedHash(page, OTHER)).toBe(contentOf(content).sha256);
+    // Nobody has used it: it is tried out by itself, and random weights do not know the answer.
+    const suspect = await until('it has been tried out', async () => {
+      const models = await browser.hostCall(page, 'listModels');
+      return models.find(({ id }) => id === OTHER.id)?.suspect;
+    });
+    expect(suspect).toContain('it goes on after “The color of the sky is” with');
+    expect(await statusOf(page)).toMatchObject({ selectedModelId });
   });
 });
