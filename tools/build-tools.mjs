@@ -21,7 +21,6 @@ for (const [name, entry] of Object.entries(programs)) {
     logLevel: 'warn',
     publicDir: false,
     ssr: { noExternal: true },
-
     build: {
       ssr: entry,
       outDir: out,

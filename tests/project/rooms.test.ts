@@ -21,14 +21,7 @@ const MAY_IMPORT: Record<string, string[]> = {
 const ANYWHERE = ['model', 'gpu', 'engine'];
 
 /** Packages that need a browser, an extension or a peer. */
-const BOUND_PACKAGES = [
-  'webextension-polyfill',
-  'comlink',
-  'idb-keyval',
-  'preact',
-  '@preact/signals',
-  'text-field-edit',
-];
+const BOUND_PACKAGES = ['webextension-polyfill', 'comlink', 'idb-keyval', 'preact', '@preact/signals'];
 
 const all = filesBelow('src', /\.tsx?$/);
 const product = all.filter((file) => !isTest(file));
@@ -116,11 +109,17 @@ describe('rooms', () => {
     expect(complaints).toEqual([]);
   });
 
-  test('share one import of webextension-polyfill', () => {
-    const importers = product.filter((file) =>
-      importsOf(readSource(file)).some(({ specifier, typeOnly }) => specifier === 'webextension-polyfill' && !typeOnly),
+  const importersOf = (name: string) =>
+    product.filter((file) =>
+      importsOf(readSource(file)).some(({ specifier, typeOnly }) => specifier === name && !typeOnly),
     );
-    expect(importers).toEqual(['src/protocol/browser.ts']);
+
+  test('share one import of webextension-polyfill', () => {
+    expect(importersOf('webextension-polyfill')).toEqual(['src/protocol/browser.ts']);
+  });
+
+  test('have Comlink only between our own contexts, at the two ends of the host channel', () => {
+    expect(importersOf('comlink')).toEqual(['src/protocol/host-client.ts', 'src/protocol/host-server.ts']);
   });
 });
 
