@@ -40,17 +40,18 @@ export const DEFAULT_SLOTS = 4;
 /** Of a prompt's plan: some hundred microseconds of encoding. */
 const STEPS_A_SUBMIT = 48;
 
-/** The plans for one number of generated rows. */
-interface GeneratedPlan {
-  rows: number;
-  steps: PlanStep[];
-}
-
 interface SlotState {
   open: boolean;
   position: number;
   sampling: SamplingOptions;
   useMask: boolean;
+}
+
+async function generatedSteps(context: PlanContext, rows: number): Promise<PlanStep[]> {
+  const rowClass = { kind: 'generated', rows } as const;
+  const { generated } = context.buffers;
+  const steps = await Promise.all([layerPlan(context, rowClass, generated), headPlan(context, rowClass, generated)]);
+  return steps.flat();
 }
 
 /** Gemma 3 on a device: weights, caches and the recorded plans. */
@@ -75,7 +76,8 @@ export class Gemma3 implements LoadedModel {
   readonly #promptHead: PlanStep[];
   readonly #promptSampler: Sampler;
   readonly #generatedSampler: Sampler;
-  readonly #generatedPlans = new Map<number, Promise<GeneratedPlan>>();
+  /** By the number of rows that they take together. */
+  readonly #generatedPlans = new Map<number, Promise<PlanStep[]>>();
   readonly #freeReadBacks: GPUBuffer[] = [];
   /** Slots of the batch whose logits stand in the logits buffer, by row. */
   #logitsOf: Slot[] = [];
@@ -135,10 +137,11 @@ export class Gemma3 implements LoadedModel {
     const needsGateUp = map.weights.layers.some((layer) => layer.gateUp.length > 1 || !canGate(layer.gateUp[0]!));
     const buffers = createModelBuffers(device, config, { slotCount, contextTokens, chunk, needsGateUp });
     const cache = new KvCache(device, config, { slotCount, contextTokens, slack: chunk });
-    if (await device.device.popErrorScope()) {
+    const allocated = device.device.popErrorScope().then((error) => {
+      if (!error) return;
       const megabytes = Math.ceil(device.bytes / 1e6);
       throw new LapisError('no-gpu', `The GPU has too little free memory: this model needs ${megabytes} MB of it.`);
-    }
+    });
     const context: PlanContext = { device, config, weights: map.weights, cache, buffers, contextTokens };
     const { vocabularySize } = config;
     const sampler = Sampler.compile(device, {
@@ -152,18 +155,19 @@ export class Gemma3 implements LoadedModel {
       headPlan(context, { kind: 'prompt' }, buffers.prompt),
       sampler.then((generated) => generated.forBatch(buffers.prompt)),
       sampler,
+      generatedSteps(context, 1),
     ]);
     const upload = map.upload(source, { signal, onProgress: options.onProgress });
     try {
-      const [[prompt, head, promptSampler, generatedSampler]] = await Promise.all([plans, upload]);
+      const [[prompt, head, promptSampler, generatedSampler, alone]] = await Promise.all([plans, upload, allocated]);
       const model = new Gemma3(context, map, chunk, slotCount, { prompt, head, promptSampler, generatedSampler });
       model.kernelNotice = kernelNotice;
-      await model.#generatedPlan(1);
+      model.#generatedPlans.set(1, Promise.resolve(alone));
       return model;
     } catch (error) {
-      // The other half must have stopped before its buffers go.
+      // The other halves must have stopped before their buffers go.
       failure.abort(error);
-      await Promise.allSettled([plans, upload]);
+      await Promise.allSettled([plans, upload, allocated]);
       throw error;
     }
   }
@@ -310,7 +314,7 @@ export class Gemma3 implements LoadedModel {
       this.#generatedRows = [...slots];
     }
     const shape = { rows: slots.length, positions: Math.max(...positions) + 1 };
-    return { result: this.#submit(plan.steps, shape, slots, sampling) };
+    return { result: this.#submit(plan, shape, slots, sampling) };
   }
 
   async logits(slot: Slot): Promise<Float32Array> {
@@ -391,14 +395,10 @@ export class Gemma3 implements LoadedModel {
     return sampler.dispatches(mode);
   }
 
-  #generatedPlan(rows: number): Promise<GeneratedPlan> {
+  #generatedPlan(rows: number): Promise<PlanStep[]> {
     let plan = this.#generatedPlans.get(rows);
     if (!plan) {
-      const { generated } = this.#buffers;
-      plan = Promise.all([
-        layerPlan(this.#context, { kind: 'generated', rows }, generated),
-        headPlan(this.#context, { kind: 'generated', rows }, generated),
-      ]).then((steps) => ({ rows, steps: steps.flat() }));
+      plan = generatedSteps(this.#context, rows);
       this.#generatedPlans.set(rows, plan);
     }
     return plan;

@@ -183,8 +183,8 @@ function partsByShard(manifest: Manifest, tensors: readonly TensorInfo[]): Place
 }
 
 /**
- * A shard folder as a model. `weights()` reads shard by shard, hashes each beside yielding it, and throws `corrupt` naming the
- * shard before it goes on to the next; so what it has yielded counts only when it has ended.
+ * A shard folder as a model. `weights()` reads shard by shard and hashes each beside yielding it and the next; it throws `corrupt`
+ * naming the shard, so what it has yielded counts only when it has ended. Two shards are in memory at a time.
  */
 function shardSource(folder: ShardFolder, manifest: Manifest): ModelSource {
   const tensors = manifest.tensors.map(({ name, type, shape }) => ({
@@ -207,6 +207,7 @@ function shardSource(folder: ShardFolder, manifest: Manifest): ModelSource {
     async *weights({ signal, onProgress } = {}) {
       const bytesTotal = tensors.reduce((sum, { bytes }) => sum + bytes, 0);
       let bytesDone = 0;
+      let before: Promise<void> = Promise.resolve();
       for (const [index, shard] of manifest.shards.entries()) {
         throwIfAborted(signal);
         const file = await folder.read(shard.file);
@@ -214,22 +215,26 @@ function shardSource(folder: ShardFolder, manifest: Manifest): ModelSource {
           throw new LapisError('corrupt', `${shard.file} has ${file.size} bytes instead of ${shard.bytes}.`);
         }
         const bytes = await file.read(0, shard.bytes, signal);
-        const hash = sha256Hex(bytes);
+        const check = checkHash(shard, bytes);
+        // It is awaited below, a shard later: one that fails before may not leave a rejection that nobody handles.
+        check.catch(() => undefined);
         for (const { tensor, at, offset, bytes: length } of parts[index]) {
           throwIfAborted(signal);
           yield { tensor, offset: at, bytes: bytes.subarray(offset, offset + length) };
           bytesDone += length;
           onProgress?.({ bytesDone, bytesTotal });
         }
-        if ((await hash) !== shard.sha256) {
-          throw new LapisError(
-            'corrupt',
-            `${shard.file} is damaged: its bytes do not have the SHA-256 of the manifest.`,
-          );
-        }
+        await before;
+        before = check;
       }
+      await before;
     },
   };
+}
+
+async function checkHash({ file, sha256 }: ManifestShard, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  if ((await sha256Hex(bytes)) === sha256) return;
+  throw new LapisError('corrupt', `${file} is damaged: its bytes do not have the SHA-256 of the manifest.`);
 }
 
 /** Opens a shard folder. Errors: `corrupt`, `stale`. */

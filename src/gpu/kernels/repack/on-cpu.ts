@@ -67,11 +67,11 @@ function small(blockWords: number, nibbles: number, fifth?: number, head: 1 | 2 
 }
 
 const q8_0: Repack = ({ words, count }) => {
-  const quants = new Uint16Array(count * 16);
+  const quants = new Uint32Array(count * 8);
   const scales = new Uint16Array(count);
   for (let block = 0, at = 0, to = 0; block < count; block++) {
     scales[block] = words[at++];
-    for (let i = 0; i < 16; i++) quants[to++] = words[at++];
+    for (let i = 0; i < 8; i++, at += 2) quants[to++] = words[at] | (words[at + 1] << 16);
   }
   return bytesOf(quants, scales);
 };
