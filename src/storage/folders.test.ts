@@ -170,8 +170,8 @@ describe('a model as a folder', () => {
 describe('a published model as a folder', () => {
   const URL_OF_MODEL = 'https://models.example/resolve/1/small.gguf';
   const hub: StorageOptions['fetch'] = async (_, init) => {
-    const [, from, to] = /(\d+)-(\d+)/.exec(new Headers(init?.headers).get('range') ?? '') ?? [];
-    return new Response(gguf.slice(Number(from), Number(to) + 1), { status: 206 });
+    const [, from, to] = /(\d+)-(\d*)/.exec(new Headers(init?.headers).get('range') ?? '') ?? [];
+    return new Response(gguf.slice(Number(from), to ? Number(to) + 1 : undefined), { status: 206 });
   };
   /** An exported folder of a model that was downloaded; its origin may be written over. */
   async function exported(change: Record<string, unknown> = {}) {
