@@ -13,7 +13,7 @@ export const ERROR_CODES = [
   'not-allowed', // the person has not allowed this caller
   'not-gemma', // a readable model file of another architecture
   'peer-lost', // the context at the other end died
-  'quota', // the disk or the browser's quota is full
+  'quota', // the disk or the browser's quota is full, or the disk refuses to write
   'stale', // stored under another schema version
   'unsupported', // a feature, tensor type or file version that is not supported
 ] as const;

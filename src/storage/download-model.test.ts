@@ -240,7 +240,7 @@ describe('a download without room', () => {
   test('is refused before a byte is fetched, with what is needed and what there is', async () => {
     const server = await fileServer();
     const error = await failure((await openStore(memoryFileStore(2_000_000))).download(model(server.url)));
-    expect(error).toMatchObject({ code: 'quota', message: 'Big needs 15 MB, but the browser has only 2.0 MB left.' });
+    expect(error).toMatchObject({ code: 'quota', message: 'Big needs 29 MB, but the browser has only 2.0 MB left.' });
     expect(server.starts).toEqual([]);
   });
 
@@ -258,7 +258,7 @@ describe('a download without room', () => {
     const error = await failure(store.download(wanted, { onProgress }));
     expect(error.code).toBe('quota');
     expect(error.message).toMatch(
-      /^There is no room for the rest of Big: 10 MB are stored and stay, 4\.\d MB more are needed, and the browser has 100 kB left\.$/,
+      /^The disk is full\. 10 MB of Big are stored and stay; \d\d MB more are needed, and the browser has 100 kB left\.$/,
     );
     const [{ bytesDone }] = await store.unfinished();
     expect(bytesDone).toBeGreaterThan(10 * MIB - CHUNK);

@@ -13,7 +13,7 @@ import type { ModelRecord } from './record.ts';
 import { directoryOf, JOURNAL_FILE, newJournal, PAUSED_FILE, readRecord } from './record.ts';
 import { damagedShards, restoreShard } from './repair.ts';
 import { sizeText } from './size-text.ts';
-import { outOfSpace, requireSpace } from './space.ts';
+import { ggufSpace, outOfSpace, requireSpace } from './space.ts';
 import { urlFacts } from './url-facts.ts';
 
 /** What can be downloaded: an entry of the catalogue or a source that was looked up. */
@@ -101,9 +101,15 @@ export async function downloadModel(
 async function attempt(env: Environment, model: DownloadableModel, options: DownloadOptions): Promise<ModelRecord> {
   const { origin } = model;
   const partial = await openPartial(env, model, options);
+  const needed = () => ({ name: model.name, bytes: ggufSpace(model.bytes), stored: partial.position });
   let hashing: Ingested | undefined;
   try {
-    await requireSpace(env.files, model.name, model.bytes - partial.position);
+    await requireSpace(env.files, needed());
+  } catch (error) {
+    await partial.close();
+    throw error;
+  }
+  try {
     hashing = await ingest(partial, await restOf(env, model, partial, options), env, options);
     options.onPhase?.('preparing');
     // Deriving goes on beside the last of the hashing; nothing is served before both are done and well.
@@ -121,8 +127,7 @@ async function attempt(env: Environment, model: DownloadableModel, options: Down
     const error = LapisError.from(cause);
     if (isUseless(error) && !(error instanceof SourceChanged || error instanceof WrongReply))
       await purge(env.files, directoryOf(model.id));
-    if (error.code !== 'quota' || partial.position === 0) throw error;
-    throw await outOfSpace(env.files, { name: model.name, done: partial.position, total: model.bytes }, error);
+    throw error.code === 'quota' ? await outOfSpace(env.files, needed(), error) : error;
   } finally {
     hashing?.close();
     await partial.close();

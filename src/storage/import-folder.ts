@@ -12,10 +12,10 @@ import { originIn } from './folder-origin.ts';
 import { abortError } from './http-range.ts';
 import type { IngestOptions } from './ingest.ts';
 import { cleanName } from './names.ts';
-import { purge } from './purge.ts';
 import type { ModelRecord } from './record.ts';
 import { directoryOf, newJournal } from './record.ts';
-import { requireSpace } from './space.ts';
+import { replaceModel } from './replace-model.ts';
+import { ggufSpace } from './space.ts';
 import { storeLocal } from './store-local.ts';
 import { storedFolder } from './stored-folder.ts';
 
@@ -132,7 +132,7 @@ async function convertFolder(
   const { id } = modelOf(directory.name);
   const source = await openHuggingFace(files, { id, signal });
   const bytes = source.tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
-  return storeConverted(env, directory, directory.name, Math.ceil(bytes / 2), { signal }, async (folder) => {
+  return storeConverted(env, directory, directory.name, ggufSpace(Math.ceil(bytes / 2)), { signal }, async (folder) => {
     await convertModel(folder, source, {
       modelId: id,
       quantization: QUANTIZATION,
@@ -154,25 +154,20 @@ async function storeConverted(
 ): Promise<ModelRecord> {
   const model = modelOf(name);
   const target = directoryOf(model.id);
-  await purge(env.files, target);
-  await requireSpace(env.files, model.name, space);
   const folder = storedFolder(env.files, target);
-  try {
+  return replaceModel(env.files, target, { name: model.name, bytes: space }, async () => {
     await write(folder);
     const manifest = await readManifest(folder, signal);
     const stored = await folder.read(MANIFEST_FILE);
     const bytes = manifest.shards.reduce((sum, shard) => sum + shard.bytes, 0);
     const origin = { kind: 'folder' as const, name: cleanName(directory.name), verbatim: false };
-    return await completeRecord(env, {
+    return completeRecord(env, {
       ...newJournal(model, origin, bytes, env.recipe.schemaVersion),
       shards: manifest.shards,
       manifestSha256: await sha256Hex(await stored.read(0, stored.size)),
       summary: summaryOf(await openShards(folder, signal)),
     });
-  } catch (error) {
-    await purge(env.files, target);
-    throw error;
-  }
+  });
 }
 
 async function checkedShard(

@@ -163,7 +163,6 @@ export class ModelStore {
     const stored = this.#records.get(model.id);
     if (stored?.manifestSha256 === found.sha256) return stored;
     return this.#store(model.id, options, async (own) => {
-      await purge(this.#env.files, directoryOf(model.id));
       return completeRecord(this.#env, await copyPackaged(this.#env, model, origin, found, own));
     });
   }

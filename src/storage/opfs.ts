@@ -1,4 +1,5 @@
 import { LapisError } from '../protocol/errors.ts';
+import { diskError } from './disk-error.ts';
 import type { FileStore, OpenFile } from './file-store.ts';
 
 /** TypeScript's DOM library leaves out what exists in workers only. */
@@ -72,27 +73,34 @@ export async function openOpfs(root = 'models'): Promise<FileStore> {
       }
     },
     async write(directoryName, name, bytes) {
-      // Under another name until it is whole: a record cut off by a crash would cost the model it speaks of.
-      const handle = await made(directoryName, `${name}${PARTIAL}`);
-      const access = await unlocked(() => handle.createSyncAccessHandle());
       try {
-        access.truncate(0);
-        writeAt(access, bytes, 0);
-        access.flush();
+        // Under another name until it is whole: a record cut off by a crash would cost the model it speaks of.
+        const handle = await made(directoryName, `${name}${PARTIAL}`);
+        const access = await unlocked(() => handle.createSyncAccessHandle());
+        try {
+          access.truncate(0);
+          writeAt(access, bytes, 0);
+          access.flush();
+        } finally {
+          access.close();
+        }
+        await handle.move(name);
       } catch (error) {
-        throw asQuotaError(error);
-      } finally {
-        access.close();
+        throw diskError(error);
       }
-      await handle.move(name);
     },
     async open(directoryName, name, mode) {
-      const handle = mode === 'append' ? await made(directoryName, name) : await file(directoryName, name);
+      if (mode === 'append') {
+        try {
+          const handle = await made(directoryName, name);
+          return openFile(await unlocked(() => handle.createSyncAccessHandle({ mode: 'readwrite' })));
+        } catch (error) {
+          throw diskError(error);
+        }
+      }
+      const handle = await file(directoryName, name);
       if (!handle) throw new LapisError('corrupt', `The file ${name} is missing from storage.`);
-      const access = await unlocked(() =>
-        handle.createSyncAccessHandle({ mode: mode === 'append' ? 'readwrite' : 'read-only' }),
-      );
-      return openFile(access);
+      return openFile(await unlocked(() => handle.createSyncAccessHandle({ mode: 'read-only' })));
     },
     async removeFile(directoryName, name) {
       const parent = await directory(directoryName);
@@ -109,19 +117,19 @@ export async function openOpfs(root = 'models'): Promise<FileStore> {
 }
 
 function openFile(access: SyncAccessHandle): OpenFile {
-  const orQuota = <T>(work: () => T): T => {
+  const written = <T>(work: () => T): T => {
     try {
       return work();
     } catch (error) {
-      throw asQuotaError(error);
+      throw diskError(error);
     }
   };
   return {
     size: () => access.getSize(),
     read: (into, offset) => readInto(access, into, offset),
-    write: (bytes, offset) => orQuota(() => writeAt(access, bytes, offset)),
-    truncate: (size) => orQuota(() => access.truncate(size)),
-    flush: () => orQuota(() => access.flush()),
+    write: (bytes, offset) => written(() => writeAt(access, bytes, offset)),
+    truncate: (size) => written(() => access.truncate(size)),
+    flush: () => written(() => access.flush()),
     close: () => access.close(),
   };
 }
@@ -164,9 +172,4 @@ async function orUndefined<T>(promise: Promise<T>): Promise<T | undefined> {
     if (error instanceof DOMException && error.name === 'NotFoundError') return undefined;
     throw error;
   }
-}
-
-function asQuotaError(error: unknown): unknown {
-  if (!(error instanceof DOMException) || error.name !== 'QuotaExceededError') return error;
-  return new LapisError('quota', 'The disk, or the share of it that the browser gives, is full.', { cause: error });
 }

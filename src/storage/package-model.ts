@@ -9,7 +9,7 @@ import type { Fetch } from './http-range.ts';
 import type { IngestOptions } from './ingest.ts';
 import type { ModelRecord } from './record.ts';
 import { directoryOf, newJournal } from './record.ts';
-import { requireSpace } from './space.ts';
+import { replaceModel } from './replace-model.ts';
 import { storedFolder } from './stored-folder.ts';
 
 /** A shard folder inside the extension's package. */
@@ -65,7 +65,7 @@ export async function checkedPackageFile(
 }
 
 /**
- * Copies the folder's files into storage, and says what the record of it is.
+ * Copies the folder's files into storage in the place of an older copy, and says what the record of it is.
  *
  * @throws LapisError `quota`, `corrupt`, `aborted`
  */
@@ -79,20 +79,21 @@ export async function copyPackaged(
   const directory = directoryOf(model.id);
   const source = { ...env, path: origin.path, signal };
   const total = manifest.shards.reduce((sum, shard) => sum + shard.bytes, 0);
-  await requireSpace(env.files, model.name, total + bytes.length);
-  let done = 0;
-  for (const shard of manifest.shards) {
-    await env.files.write(directory, shard.file, await checkedPackageFile(source, shard.file, shard.sha256));
-    done += shard.bytes;
-    onProgress?.(done, total);
-  }
-  await env.files.write(directory, MANIFEST_FILE, bytes);
-  return {
-    ...newJournal(model, origin, total, env.recipe.schemaVersion),
-    shards: manifest.shards,
-    manifestSha256: sha256,
-    summary: summaryOf(await openShards(storedFolder(env.files, directory), signal)),
-  };
+  return replaceModel(env.files, directory, { name: model.name, bytes: total + bytes.length }, async () => {
+    let done = 0;
+    for (const shard of manifest.shards) {
+      await env.files.write(directory, shard.file, await checkedPackageFile(source, shard.file, shard.sha256));
+      done += shard.bytes;
+      onProgress?.(done, total);
+    }
+    await env.files.write(directory, MANIFEST_FILE, bytes);
+    return {
+      ...newJournal(model, origin, total, env.recipe.schemaVersion),
+      shards: manifest.shards,
+      manifestSha256: sha256,
+      summary: summaryOf(await openShards(storedFolder(env.files, directory), signal)),
+    };
+  });
 }
 
 function parseJson(bytes: Uint8Array): unknown {

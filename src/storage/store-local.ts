@@ -7,7 +7,7 @@ import { abortError } from './http-range.ts';
 import type { Ingested, IngestOptions } from './ingest.ts';
 import { ingest } from './ingest.ts';
 import { PartialSource } from './partial-source.ts';
-import { isUseless, purge } from './purge.ts';
+import { isUseless } from './purge.ts';
 import type { ModelRecord, Origin } from './record.ts';
 import {
   directoryOf,
@@ -20,7 +20,8 @@ import {
   readRecord,
 } from './record.ts';
 import { makeWhole } from './repair.ts';
-import { requireSpace } from './space.ts';
+import { deletingOnFailure, replaceModel } from './replace-model.ts';
+import { ggufSpace, requireSpace } from './space.ts';
 
 /** What a GGUF that is at hand is stored as. */
 export interface LocalModel extends Pick<ModelRecord, 'id' | 'name' | 'license'> {
@@ -79,35 +80,40 @@ async function storeAnew(
   source: Blob,
   options: IngestOptions,
 ): Promise<ModelRecord> {
-  const { signal } = options;
   const directory = directoryOf(model.id);
-  let partial: PartialSource | undefined;
+  const needed = { name: model.name, bytes: ggufSpace(source.size) };
+  const partial = await cutOff(env, model, source, options.signal);
+  if (partial) {
+    return deletingOnFailure(env.files, directory, needed, () => storeRest(env, model, source, partial, options));
+  }
+  return replaceModel(env.files, directory, needed, async () => {
+    const journal = newJournal(model, model.origin, source.size, env.recipe.schemaVersion);
+    const begun = await PartialSource.open(env.files, journal, { ...env, signal: options.signal });
+    return storeRest(env, model, source, begun, options);
+  });
+}
+
+async function storeRest(
+  env: Environment,
+  { published }: LocalModel,
+  source: Blob,
+  partial: PartialSource,
+  options: IngestOptions,
+): Promise<ModelRecord> {
   let hashing: Ingested | undefined;
   try {
-    partial = (await cutOff(env, model, source, signal)) ?? (await begin(env, model, source, signal));
     hashing = await ingest(partial, pieces(source, partial.position, env), env, options);
-    const derived = await derive(env, partial.journal, hashing.hex, signal);
+    const derived = await derive(env, partial.journal, hashing.hex, options.signal);
     await partial.close();
-    const { published } = model;
     return await completeRecord(env, {
       ...partial.journal,
       ...derived,
       ...(published?.sha256 === derived.sha256 && { origin: published }),
     });
-  } catch (error) {
-    await partial?.close();
-    await purge(env.files, directory);
-    throw error;
   } finally {
     hashing?.close();
+    await partial.close();
   }
-}
-
-async function begin(env: Environment, model: LocalModel, source: Blob, signal?: AbortSignal): Promise<PartialSource> {
-  await purge(env.files, directoryOf(model.id));
-  await requireSpace(env.files, model.name, source.size);
-  const journal = newJournal(model, model.origin, source.size, env.recipe.schemaVersion);
-  return PartialSource.open(env.files, journal, { ...env, signal });
 }
 
 /** What an attempt that was cut off has stored of this very source; undefined when there is none that can be gone on with. */
@@ -124,7 +130,7 @@ async function cutOff(
   try {
     partial = await PartialSource.open(env.files, { ...journal, origin }, { ...env, signal });
     if (await beginsWith(source, partial, env, signal)) {
-      await requireSpace(env.files, name, source.size - partial.position);
+      await requireSpace(env.files, { name, bytes: ggufSpace(source.size), stored: partial.position });
       return partial;
     }
   } catch (error) {
