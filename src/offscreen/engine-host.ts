@@ -59,7 +59,7 @@ export async function openEngineHost({ keyValue, start, gpuBytes }: EngineHostOp
   const answering = () => asked > 0 || benchmark.running;
   const models = new Models({ store, status, keyValue, notices, start, stopWork, answering, catalogue });
   const entries = new ModelEntries({ store, catalogue, gpuBytes });
-  const sources = new ModelSources(catalogue);
+  const sources = new ModelSources(catalogue, store);
   const terms = new Terms(keyValue);
   const downloads = new Downloads({
     store,

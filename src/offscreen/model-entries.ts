@@ -7,13 +7,13 @@ import type { ModelRecord } from '../storage/record.ts';
 export type Summary = NonNullable<ModelRecord['summary']>;
 
 export interface ModelEntriesOptions {
-  store: Pick<ModelStore, 'record' | 'records'>;
+  store: Pick<ModelStore, 'record' | 'records' | 'offers'>;
   catalogue: readonly CatalogueModel[];
   /** Bytes of GPU memory that a model takes at the default context length. */
   gpuBytes: (summary: Summary) => number;
 }
 
-/** What pages read about the models: those of the catalogue, then the others that are stored. */
+/** What pages read about the models: those of the catalogue, the others that are stored, and those that were. */
 export class ModelEntries {
   readonly #options: ModelEntriesOptions;
   /** By the hash of the manifest: counting takes longer than a list should. */
@@ -27,7 +27,12 @@ export class ModelEntries {
     const { store, catalogue } = this.#options;
     const ids = new Set(catalogue.map(({ id }) => id));
     const others = store.records().filter(({ id }) => !ids.has(id));
-    return [...catalogue.map((model) => this.#ofCatalogue(model)), ...others.map((record) => this.#ofRecord(record))];
+    const offers = store.offers().filter(({ id }) => !ids.has(id));
+    return [
+      ...catalogue.map((model) => this.#ofCatalogue(model)),
+      ...others.map((record) => this.#ofRecord(record)),
+      ...offers.map(({ origin, ...model }): ModelEntry => ({ ...model, stored: false, url: origin.url, purged: true })),
+    ];
   }
 
   /** @throws LapisError `no-model` */

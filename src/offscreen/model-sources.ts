@@ -1,16 +1,18 @@
 import { LapisError } from '../protocol/errors.ts';
 import type { FoundModel } from '../protocol/host.ts';
 import type { CatalogueModel } from '../storage/catalogue.ts';
-import type { DownloadableModel } from '../storage/model-store.ts';
+import type { DownloadableModel, ModelStore } from '../storage/model-store.ts';
 import { resolveSource } from '../storage/sources.ts';
 
-/** Where models can be downloaded from: the pins of the catalogue, and what the person has had looked up. */
+/** Where models can be downloaded from: the pins of the catalogue, what the person has had looked up, and what was deleted. */
 export class ModelSources {
   readonly #catalogue: readonly CatalogueModel[];
+  readonly #store: Pick<ModelStore, 'offers'>;
   readonly #found = new Map<string, DownloadableModel>();
 
-  constructor(catalogue: readonly CatalogueModel[]) {
+  constructor(catalogue: readonly CatalogueModel[], store: Pick<ModelStore, 'offers'>) {
     this.#catalogue = catalogue;
+    this.#store = store;
   }
 
   /**
@@ -25,9 +27,10 @@ export class ModelSources {
     return { modelId: id, name, bytes, url: origin.url, license, pinned: origin.sha256 !== undefined };
   }
 
-  /** @throws LapisError `no-model` for what is neither in the catalogue nor found since the engine started */
+  /** @throws LapisError `no-model` for what is neither in the catalogue nor offered again nor found since the engine started */
   get(id: string): DownloadableModel {
-    const known = this.#catalogue.find((model) => model.id === id) ?? this.#found.get(id);
+    const named = (model: { id: string }) => model.id === id;
+    const known = this.#catalogue.find(named) ?? this.#found.get(id) ?? this.#store.offers().find(named);
     if (known?.origin.kind === 'url') return { ...known, origin: known.origin };
     throw new LapisError('no-model', `There is no model ${id} to download.`);
   }

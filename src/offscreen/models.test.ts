@@ -1,9 +1,11 @@
 import { describe, expect, test, vi } from 'vitest';
 import { LapisError } from '../protocol/errors.ts';
 import type { ModelStore } from '../storage/model-store.ts';
+import { ModelEntries } from './model-entries.ts';
+import { ModelSources } from './model-sources.ts';
 import { SELECTED_MODEL_KEY } from './models.ts';
 import { NOTICES_KEY } from './notices.ts';
-import { A, B, modelsFixture as fixture, said } from './testing/models-fixture.ts';
+import { A, B, modelsFixture as fixture, REMOTE, said } from './testing/models-fixture.ts';
 
 describe('loading', () => {
   test('a model from disk is stored, selected and loaded; callers at the same time share one load', async () => {
@@ -206,6 +208,23 @@ test('what was repaired is read in the next session too, until it is dismissed',
   await models.dismissNotices([shown[0].at]);
   expect(status.current.notices).toEqual([]);
   expect(kept.get(NOTICES_KEY)).toEqual([]);
+});
+
+test('a model that had to be deleted is named, and can be forgotten', async () => {
+  const { models, store, status } = await fixture();
+  const { id, name, bytes, license, origin } = { ...REMOTE, id: 'hub:a/b/c.gguf@1', name: 'c' };
+  const offers = vi.spyOn(store, 'offers').mockReturnValue([{ id, name, bytes, license, origin }]);
+  const remove = vi.spyOn(store, 'remove');
+  await expect(models.select(id)).rejects.toMatchObject({ message: expect.stringMatching(/^c is not stored/) });
+  const entries = new ModelEntries({ store, catalogue: [REMOTE], gpuBytes: () => 0 });
+  expect(entries.list()[1]).toEqual({ id, name, bytes, license, url: origin.url, stored: false, purged: true });
+  expect(new ModelSources([REMOTE], store).get(id)).toEqual({ id, name, bytes, license, origin });
+  const seen = status.current.models;
+  await models.remove(id);
+  expect(remove).toHaveBeenCalledWith(id);
+  expect(status.current.models).toBeGreaterThan(seen);
+  offers.mockReturnValue([]);
+  await expect(models.remove(id)).rejects.toMatchObject({ code: 'no-model' });
 });
 
 test('a removed model is unloaded, and something else becomes the selected one', async () => {

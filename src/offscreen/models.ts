@@ -3,7 +3,7 @@ import { LapisError } from '../protocol/errors.ts';
 import type { VerifyResult } from '../protocol/host.ts';
 import type { CatalogueModel } from '../storage/catalogue.ts';
 import { fileId } from '../storage/import-file.ts';
-import type { ModelStore } from '../storage/model-store.ts';
+import type { DownloadableModel, ModelStore } from '../storage/model-store.ts';
 import type { ModelRecord } from '../storage/record.ts';
 import type { OnProgress } from './activities.ts';
 import { Activities } from './activities.ts';
@@ -191,11 +191,11 @@ export class Models {
     await this.#activities.cancel();
   }
 
-  /** @throws LapisError `busy`, `no-model` */
+  /** Deletes a stored model, or forgets one that was. @throws LapisError `busy`, `no-model` */
   async remove(id: string): Promise<void> {
     await this.#probes.giveWay();
     this.#activities.requireIdle();
-    this.#stored(id);
+    if (!this.#offer(id)) this.#stored(id);
     if (this.#running?.id === id) await this.#unload();
     await this.#store.remove(id);
     if (this.#status.current.selectedModelId === id) {
@@ -211,7 +211,8 @@ export class Models {
     const done = (async () => {
       const packaged = this.#catalogue.find((model) => model.id === id && model.origin.kind === 'package');
       if (!packaged && !this.#store.record(id)) {
-        const name = this.#catalogue.find((model) => model.id === id)?.name ?? id.replace(/^file:/, '');
+        const known = this.#catalogue.find((model) => model.id === id) ?? this.#offer(id);
+        const name = known?.name ?? id.replace(/^file:/, '');
         throw new LapisError('no-model', `${name} is not stored: download it or choose its file in the settings.`);
       }
       await this.#probes.giveWay();
@@ -309,6 +310,10 @@ export class Models {
     await this.#stopWork();
     running.model.destroy();
     this.#status.update({ gpuBytes: 0 });
+  }
+
+  #offer(id: string): DownloadableModel | undefined {
+    return this.#store.offers().find((offer) => offer.id === id);
   }
 
   #stored(id: string): ModelRecord {

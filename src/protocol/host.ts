@@ -22,7 +22,7 @@ export interface ModelEntry {
   /** Download or stored size. */
   bytes: number;
   stored: boolean;
-  /** Present for catalogue models. */
+  /** Present for what can be downloaded. */
   url?: string;
   license: { name: string; url: string };
   /** What the person should know about it, in a sentence. */
@@ -31,6 +31,8 @@ export interface ModelEntry {
   details?: StoredModelDetails;
   /** Why its answers are not to be trusted, in a sentence: its probe failed on this machine. */
   suspect?: string;
+  /** It was stored and had to be deleted; `removeModel` forgets it. */
+  purged?: true;
 }
 
 /** What is known about a model from its stored files. */

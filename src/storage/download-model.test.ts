@@ -486,7 +486,9 @@ describe('an unfinished download', () => {
     expect(store.notices).toEqual([
       `What there was of Big was stored under weights version ${WEIGHTS_SCHEMA_VERSION}, and this Lapis reads version 77: it was deleted, which freed 9.4 MB. Download it again in the settings, which is 15 MB.`,
     ]);
-    expect(files.contents.size).toBe(0);
+    expect(storedBytes(files).length).toBe(0);
+    expect(store.offers()).toEqual([model(server.url)]);
+    expect(await store.unfinished()).toEqual([]);
   });
 });
 

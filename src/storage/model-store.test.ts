@@ -365,6 +365,39 @@ describe('the schema version', () => {
     expect(await store.load(id, readWeights)).toBeGreaterThan(0);
   });
 
+  test('of a download that cannot be made anew leaves where it can be had again, until it is or is given up', async () => {
+    const files = memoryFileStore();
+    await (await openStore(files, hub())).download(pinned);
+    editRecord(files, 'small', (record) => {
+      record.layout = 0;
+    });
+    const purged = await openStore(files);
+    expect(purged.notices[0]).toMatch(
+      /^The stored copy of Small .*: it was deleted, .*\. Download it again in the settings, which is 6\.2 MB\.$/,
+    );
+    expect(purged.record('small')).toBeUndefined();
+    expect(shards(files, 'small')).toEqual([]);
+    const { id, name, bytes, license, origin } = pinned;
+    const offer = { id, name, bytes, license, origin };
+    expect(purged.offers()).toEqual([offer]);
+
+    const store = await openStore(files, hub());
+    expect(store.notices).toEqual([]);
+    expect(store.offers()).toEqual([offer]);
+    expect(await store.unfinished()).toEqual([]);
+    await store.download(store.offers()[0]);
+    expect(store.offers()).toEqual([]);
+    expect((await openStore(files)).offers()).toEqual([]);
+
+    editRecord(files, 'small', (record) => {
+      record.layout = 0;
+    });
+    const again = await openStore(files);
+    await again.remove('small');
+    expect(again.offers()).toEqual([]);
+    expect(files.contents.size).toBe(0);
+  });
+
   test('raised in the code, it purges what an older Lapis stored', async () => {
     const { demo, fetch } = await packageOf();
     const files = memoryFileStore();

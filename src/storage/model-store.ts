@@ -16,6 +16,7 @@ import { folderModel, importFolder } from './import-folder.ts';
 import type { IngestOptions } from './ingest.ts';
 import { copyPackaged, packageManifest } from './package-model.ts';
 import { storedBytes } from './progress-log.ts';
+import type { SweepResult } from './purge.ts';
 import { purge, sweep } from './purge.ts';
 import type { ModelRecord, ProbeOutcome } from './record.ts';
 import { directoryOf, JOURNAL_FILE, PAUSED_FILE, RECORD_FILE, readRecord, writeRecord } from './record.ts';
@@ -39,19 +40,20 @@ export class ModelStore {
   readonly notices: string[];
   readonly #env: Environment;
   readonly #records: Map<string, ModelRecord>;
+  readonly #offers: Map<string, ModelRecord>;
   /** What is being written, by id: one thing at a time. */
   readonly #writing = new Map<string, { stop: AbortController; done: Promise<unknown>; bytesDone: number }>();
 
   static async open(options: StorageOptions): Promise<ModelStore> {
     const env = environment(options);
-    const { records, notices } = await sweep(env);
-    return new ModelStore(env, records, notices);
+    return new ModelStore(env, await sweep(env));
   }
 
-  private constructor(env: Environment, records: Map<string, ModelRecord>, notices: string[]) {
+  private constructor(env: Environment, { records, offers, notices }: SweepResult) {
     this.notices = notices;
     this.#env = env;
     this.#records = records;
+    this.#offers = offers;
   }
 
   /** The notices since it was opened or asked last. */
@@ -66,6 +68,11 @@ export class ModelStore {
 
   record(id: string): ModelRecord | undefined {
     return this.#records.get(id);
+  }
+
+  /** What had to be deleted and can be downloaded again, until it is or is given up. */
+  offers(): DownloadableModel[] {
+    return [...this.#offers.values()].flatMap((offer) => downloadable(offer) ?? []);
   }
 
   /** The catalogue as this build can serve it: packaged models with their size, and without those that were not packaged. */
@@ -121,12 +128,13 @@ export class ModelStore {
     const found: UnfinishedDownload[] = [];
     for (const directory of await files.directories()) {
       const journal = await readRecord(files, directory, JOURNAL_FILE);
-      if (!journal || journal === 'damaged' || journal.origin.kind !== 'url' || this.#records.has(journal.id)) continue;
-      const { id, name, bytes, license, origin } = journal;
+      if (!journal || journal === 'damaged') continue;
+      const model = downloadable(journal);
+      if (!model || this.#records.has(model.id)) continue;
       found.push({
-        model: { id, name, bytes, license, origin },
-        bytesDone: await storedBytes(files, journal, this.#writing.get(id)?.bytesDone),
-        bytesTotal: bytes,
+        model,
+        bytesDone: await storedBytes(files, journal, this.#writing.get(model.id)?.bytesDone),
+        bytesTotal: model.bytes,
         paused: (await files.files(directory)).some((file) => file.name === PAUSED_FILE),
       });
     }
@@ -147,6 +155,7 @@ export class ModelStore {
   /** Ends a download and deletes what was fetched; returns the bytes freed. A complete model stays. */
   async discard(id: string): Promise<number> {
     await this.#stopWriting(id);
+    this.#offers.delete(id);
     return this.#records.has(id) ? 0 : purge(this.#env.files, directoryOf(id));
   }
 
@@ -238,6 +247,7 @@ export class ModelStore {
   async remove(id: string): Promise<number> {
     await this.#stopWriting(id);
     this.#records.delete(id);
+    this.#offers.delete(id);
     return purge(this.#env.files, directoryOf(id));
   }
 
@@ -276,6 +286,7 @@ export class ModelStore {
       try {
         const record = await make(own);
         this.#records.set(id, record);
+        this.#offers.delete(id);
         return record;
       } catch (error) {
         // What was stored before may have made room already.
@@ -313,4 +324,8 @@ export class ModelStore {
     writing?.stop.abort();
     await writing?.done.catch(() => {});
   }
+}
+
+function downloadable({ id, name, bytes, license, origin }: ModelRecord): DownloadableModel | undefined {
+  return origin.kind === 'url' ? { id, name, bytes, license, origin } : undefined;
 }

@@ -11,8 +11,11 @@ import {
   JOURNAL_FILE,
   LAYOUT_VERSION,
   mendRecord,
+  newJournal,
+  OFFER_FILE,
   RECORD_FILE,
   readRecord,
+  writeRecord,
 } from './record.ts';
 import { makeWhole, mended, SourceNeeded } from './repair.ts';
 import { sizeText } from './size-text.ts';
@@ -20,6 +23,8 @@ import { sizeText } from './size-text.ts';
 /** What a sweep leaves: the models that may be served, and sentences for the person about those that may not. */
 export interface SweepResult {
   records: Map<string, ModelRecord>;
+  /** What was deleted and can be downloaded again. */
+  offers: Map<string, ModelRecord>;
   notices: string[];
 }
 
@@ -29,11 +34,13 @@ export interface SweepResult {
  */
 export async function sweep(env: Environment): Promise<SweepResult> {
   const records = new Map<string, ModelRecord>();
+  const offers: SweepResult['offers'] = new Map();
   const notices: string[] = [];
   for (const directory of await env.files.directories()) {
     const record = await readRecord(env.files, directory, RECORD_FILE);
     if (record === undefined) {
-      const notice = await sweepUnfinished(env, directory);
+      const { offer, notice } = await sweepUnfinished(env, directory);
+      if (offer) offers.set(offer.id, offer);
       if (notice) notices.push(notice);
     } else if (record === 'damaged' || directoryOf(record.id) !== directory) {
       const freed = await purge(env.files, directory);
@@ -43,12 +50,13 @@ export async function sweep(env: Environment): Promise<SweepResult> {
       if (await mendRecord(env.files, RECORD_FILE, record).catch(() => false)) notices.push(mended(record));
       records.set(record.id, record);
     } else {
-      const { renewed, notice } = await renewOrPurge(env, record);
+      const { renewed, offer, notice } = await renewOrPurge(env, record);
       if (renewed) records.set(record.id, renewed);
+      if (offer) offers.set(record.id, offer);
       notices.push(notice);
     }
   }
-  return { records, notices };
+  return { records, offers, notices };
 }
 
 /** Deletes a directory and says how many bytes that freed. */
@@ -58,18 +66,34 @@ export async function purge(store: FileStore, directory: string): Promise<number
   return freed;
 }
 
-/** A download or an import that was cut off is kept, to go on with; anything else half done is worth nothing. */
-async function sweepUnfinished(env: Environment, directory: string): Promise<string | undefined> {
+/** Deletes a model; of a download it keeps where it can be had again. */
+async function purgeModel(env: Environment, record: ModelRecord): Promise<{ freed: string; offer?: ModelRecord }> {
+  const { id, origin, bytes } = record;
+  const freed = sizeText(await purge(env.files, directoryOf(id)));
+  if (origin.kind !== 'url') return { freed };
+  const offer = newJournal(record, origin, bytes, env.recipe.schemaVersion);
+  await writeRecord(env.files, OFFER_FILE, offer);
+  return { freed, offer };
+}
+
+/** A download or an import that was cut off is kept, to go on with, and so is an offer; anything else half done is worth nothing. */
+async function sweepUnfinished(env: Environment, directory: string): Promise<{ offer?: ModelRecord; notice?: string }> {
   const journal = await readRecord(env.files, directory, JOURNAL_FILE);
   if (journal && journal !== 'damaged' && directoryOf(journal.id) === directory) {
-    if (await canGoOn(env, journal)) return journal.origin.kind === 'url' ? undefined : keptImport(env, journal);
-    const freed = sizeText(await purge(env.files, directory));
-    return `What there was of ${journal.name} was stored under ${versions(journal, env)}: it was deleted, which freed ${freed}. ${again(journal)}`;
+    if (await canGoOn(env, journal)) {
+      return journal.origin.kind === 'url' ? {} : { notice: await keptImport(env, journal) };
+    }
+    const { freed, offer } = await purgeModel(env, journal);
+    return {
+      offer,
+      notice: `What there was of ${journal.name} was stored under ${versions(journal, env)}: it was deleted, which freed ${freed}. ${again(journal)}`,
+    };
   }
+  const offer = journal ? undefined : await readRecord(env.files, directory, OFFER_FILE);
+  if (offer && offer !== 'damaged' && directoryOf(offer.id) === directory) return { offer };
   const freed = await purge(env.files, directory);
-  return freed > 0
-    ? `What an interrupted download or import had left was deleted, which freed ${sizeText(freed)}.`
-    : undefined;
+  if (freed === 0) return {};
+  return { notice: `What an interrupted download or import had left was deleted, which freed ${sizeText(freed)}.` };
 }
 
 /** Only the person can go on with an import; one of which nothing is stored yet is nothing to tell of. */
@@ -104,7 +128,10 @@ async function canGoOn(env: Environment, journal: ModelRecord): Promise<boolean>
  * does, and that is made anew. What waits for the person's file is kept, unserved; what cannot be made anew is deleted, which
  * includes shards that this version would cut otherwise.
  */
-async function renewOrPurge(env: Environment, record: ModelRecord): Promise<{ renewed?: ModelRecord; notice: string }> {
+async function renewOrPurge(
+  env: Environment,
+  record: ModelRecord,
+): Promise<{ renewed?: ModelRecord; offer?: ModelRecord; notice: string }> {
   const was = `The stored copy of ${record.name} was made under ${versions(record, env)}`;
   if (isVerbatim(record) && record.layout === LAYOUT_VERSION) {
     try {
@@ -122,8 +149,8 @@ async function renewOrPurge(env: Environment, record: ModelRecord): Promise<{ re
       }
     }
   }
-  const freed = sizeText(await purge(env.files, directoryOf(record.id)));
-  return { notice: `${was}: it was deleted, which freed ${freed}. ${again(record)}` };
+  const { freed, offer } = await purgeModel(env, record);
+  return { offer, notice: `${was}: it was deleted, which freed ${freed}. ${again(record)}` };
 }
 
 /** Whether an error says that nothing will become of what is stored. */

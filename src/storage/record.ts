@@ -16,6 +16,9 @@ export const LAYOUT_VERSION = 1;
 export const RECORD_FILE = 'record.json';
 export const JOURNAL_FILE = 'journal.json';
 
+/** All that is left of a download that had to be deleted, as a journal without shards: where it can be had again. */
+export const OFFER_FILE = 'offer.json';
+
 /** Its presence says that the person wants a download to rest. */
 export const PAUSED_FILE = 'paused';
 
@@ -103,7 +106,7 @@ export function newJournal(
   return { layout: LAYOUT_VERSION, schemaVersion, id, name, license, origin, bytes, shards: [] };
 }
 
-type RecordFile = typeof RECORD_FILE | typeof JOURNAL_FILE;
+type RecordFile = typeof RECORD_FILE | typeof JOURNAL_FILE | typeof OFFER_FILE;
 
 /** The directory of a model: not every id can be a file name. */
 export function directoryOf(id: string): string {

@@ -3,7 +3,7 @@ import { chromium } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TestPages } from '../../src/ui/testing/build-pages.ts';
 import { buildTestPages } from '../../src/ui/testing/build-pages.ts';
-import { DEMO_MODEL } from '../../src/ui/testing/models.ts';
+import { DEMO_MODEL, GEMMA_MODEL } from '../../src/ui/testing/models.ts';
 import type { Scene } from '../../src/ui/testing/open-page.ts';
 import { openTestPage } from '../../src/ui/testing/open-page.ts';
 import { findChromium } from './harness.ts';
@@ -141,6 +141,22 @@ describe.skipIf(!executablePath)('the models in the settings', () => {
     for (const sentence of sentences) await card.getByText(sentence).waitFor();
     expect(await calls(opened.page, 'verifyModel')).toEqual([[GEMMA]]);
     expect(opened.wrong).toEqual([]);
+  });
+
+  test('that had to be deleted are offered again with their size, or forgotten', async () => {
+    const gone = { ...GEMMA_MODEL, id: 'url:tuned:1', name: 'tuned', note: undefined, purged: true as const };
+    await using opened = await open({ models: [DEMO_MODEL, gone], accepted: [GEMMA_MODEL.license.url] });
+    const { page } = opened;
+    const card = cardOf(page, 'tuned');
+    await card.getByText('It was here, but this Lapis could not use').waitFor();
+    expect(await violations(page)).toEqual([]);
+    await card.getByRole('button', { name: 'Download 806 MB: tuned' }).click();
+    await expect.poll(() => calls(page, 'downloadModel')).toEqual([[gone.id]]);
+    await card.getByRole('button', { name: 'Cancel' }).click();
+    await card.getByRole('button', { name: 'Forget tuned' }).click();
+    await expect.poll(() => card.count()).toBe(0);
+    expect(await calls(page, 'removeModel')).toEqual([[gone.id]]);
+    await expect.poll(() => focused(page)).toBe('On this machine');
   });
 
   test('show how far a verification is, and end it', async () => {

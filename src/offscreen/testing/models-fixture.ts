@@ -17,6 +17,15 @@ const GOLDEN = new URL('../../../tests/goldens/reference/small-Q8_0.gguf', impor
 export const A = 'file:a.gguf';
 export const B = 'file:b.gguf';
 
+/** A model of the catalogue that is not stored. */
+export const REMOTE = {
+  id: 'remote',
+  name: 'Remote',
+  bytes: 1_000,
+  license: GEMMA_TERMS,
+  origin: { kind: 'url' as const, url: 'https://models.example/x.gguf', sha256: '0'.repeat(64) },
+};
+
 const TIMINGS = { loadMs: 0, prefillMs: 0, firstTokenMs: 0, decodeTokensPerSecond: 0 };
 
 export function said(text: string): GenerateEvent {
@@ -72,17 +81,10 @@ export async function modelsFixture() {
     };
     return model;
   };
-  const remote = {
-    id: 'remote',
-    name: 'Remote',
-    bytes: 1_000,
-    license: GEMMA_TERMS,
-    origin: { kind: 'url' as const, url: 'https://models.example/x.gguf', sha256: '0'.repeat(64) },
-  };
   const probed = {
-    ...remote,
+    ...REMOTE,
     id: 'probed',
-    origin: { ...remote.origin, sha256: createHash('sha256').update(gguf).digest('hex') },
+    origin: { ...REMOTE.origin, sha256: createHash('sha256').update(gguf).digest('hex') },
     probe: { prompt: 'The color of the sky is', answer: ' blue' },
   };
   const stopWork = async () => void log.push('stop work');
@@ -95,7 +97,7 @@ export async function modelsFixture() {
     start,
     stopWork,
     answering,
-    catalogue: [remote, probed],
+    catalogue: [REMOTE, probed],
   });
   /** A has the bytes of a model of the catalogue, and others one more. */
   const fileOf = (id: string) => new File([gguf, id === A ? '' : '\0'], id.slice('file:'.length));

@@ -58,7 +58,7 @@ export function ModelsSection({ state, platform }: { state: HostState; platform:
       </div>
       <ul class="cards">
         {found.map((download) => (
-          <OfferedModel key={download.modelId} download={download} actions={actions} />
+          <OfferedModel key={download.modelId} download={download} actions={actions} onForget={toHeading} />
         ))}
         {offered.map((model) => (
           <OfferedModel
@@ -67,6 +67,7 @@ export function ModelsSection({ state, platform }: { state: HostState; platform:
             download={downloads.find(({ modelId }) => modelId === model.id)}
             recommended={model === recommended}
             actions={actions}
+            onForget={toHeading}
           />
         ))}
       </ul>

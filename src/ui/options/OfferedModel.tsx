@@ -9,15 +9,19 @@ import type { ModelActions } from './model-actions.ts';
 import { LicenseLink } from './Terms.tsx';
 
 interface OfferedModelProps {
-  /** Of the catalogue; a found model has only its download. */
+  /** Of the catalogue, or one that was here; a found model has only its download. */
   model?: ModelEntry;
   download?: DownloadState;
   recommended?: boolean;
   actions: ModelActions;
+  /** Takes the keyboard's place when the card has gone. */
+  onForget: () => void;
 }
 
+const words = strings.models;
+
 /** A model that is not here yet: what it is, under which terms, and its download. */
-export function OfferedModel({ model, download, recommended, actions }: OfferedModelProps) {
+export function OfferedModel({ model, download, recommended, actions, onForget }: OfferedModelProps) {
   const id = model?.id ?? download?.modelId ?? '';
   const failure = actions.failureOf(id);
   // The download says it itself.
@@ -29,9 +33,10 @@ export function OfferedModel({ model, download, recommended, actions }: OfferedM
         size={model && !download ? formatBytes(model.bytes) : undefined}
       />
       {model?.note && !download && <p>{model.note}</p>}
+      {model?.purged && !download && <p>{words.purged}</p>}
       {model && (
         <p class="quiet">
-          {strings.models.license} <LicenseLink license={model.license} />
+          {words.license} <LicenseLink license={model.license} />
         </p>
       )}
       {download ? (
@@ -45,6 +50,19 @@ export function OfferedModel({ model, download, recommended, actions }: OfferedM
         model?.url !== undefined && (
           <div class="actions">
             <DownloadButton model={model} recommended={recommended} actions={actions} />
+            {model.purged && (
+              <button
+                type="button"
+                class="button plain"
+                aria-label={words.forgetNamed(model.name)}
+                onClick={() => {
+                  actions.remove(model);
+                  onForget();
+                }}
+              >
+                {words.forget}
+              </button>
+            )}
           </div>
         )
       )}

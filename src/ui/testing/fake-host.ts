@@ -240,7 +240,7 @@ export function fakeHost(initial: FakeState = {}): FakeHost {
       setModels(
         models.flatMap((model) => {
           if (model.id !== id) return [model];
-          return model.url ? [{ ...model, stored: false, details: undefined }] : [];
+          return model.url && !model.purged ? [{ ...model, stored: false, details: undefined }] : [];
         }),
         { selectedModelId: 'demo', loadedModelId: 'demo' },
       );
