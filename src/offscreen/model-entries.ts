@@ -7,13 +7,13 @@ import type { ModelRecord } from '../storage/record.ts';
 export type Summary = NonNullable<ModelRecord['summary']>;
 
 export interface ModelEntriesOptions {
-  store: Pick<ModelStore, 'record' | 'records' | 'offers'>;
+  store: Pick<ModelStore, 'record' | 'records' | 'offers' | 'waiting'>;
   catalogue: readonly CatalogueModel[];
   /** Bytes of GPU memory that a model takes at the default context length. */
   gpuBytes: (summary: Summary) => number;
 }
 
-/** What pages read about the models: those of the catalogue, the others that are stored, and those that were. */
+/** What pages read about the models: those of the catalogue, the others that are stored, those that wait for their file, and those that were. */
 export class ModelEntries {
   readonly #options: ModelEntriesOptions;
   /** By the hash of the manifest: counting takes longer than a list should. */
@@ -28,9 +28,13 @@ export class ModelEntries {
     const ids = new Set(catalogue.map(({ id }) => id));
     const others = store.records().filter(({ id }) => !ids.has(id));
     const offers = store.offers().filter(({ id }) => !ids.has(id));
+    const waiting = store.waiting().map(({ id, name, bytes, license, reason }): ModelEntry => {
+      return { id, name, bytes, stored: false, license, waiting: reason };
+    });
     return [
       ...catalogue.map((model) => this.#ofCatalogue(model)),
       ...others.map((record) => this.#ofRecord(record)),
+      ...waiting,
       ...offers.map(({ origin, ...model }): ModelEntry => ({ ...model, stored: false, url: origin.url, purged: true })),
     ];
   }

@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
 import { LapisError } from '../protocol/errors.ts';
+import { GEMMA_TERMS } from '../storage/catalogue.ts';
 import type { ModelStore } from '../storage/model-store.ts';
 import { ModelEntries } from './model-entries.ts';
 import { ModelSources } from './model-sources.ts';
@@ -234,4 +235,18 @@ test('a removed model is unloaded, and something else becomes the selected one',
   expect(log.at(-1)).toBe(`destroy ${A}`);
   expect(status.current.selectedModelId).toBe('remote');
   await expect(models.remove(A)).rejects.toMatchObject({ code: 'no-model' });
+});
+
+test('what waits for its file is listed with the reason, and can be deleted', async () => {
+  const { models, store, log } = await fixture();
+  const waiting = { id: B, name: 'b', bytes: 7, license: GEMMA_TERMS, reason: 'Choose its file again.' };
+  const remove = vi.spyOn(store, 'remove').mockResolvedValue(7);
+  vi.spyOn(store, 'waiting').mockReturnValue([waiting]);
+  const { reason, ...shown } = waiting;
+  const entries = new ModelEntries({ store, catalogue: [], gpuBytes: () => 0 });
+  expect(entries.list()).toEqual([{ ...shown, stored: false, waiting: reason }]);
+  await expect(models.select(B)).rejects.toMatchObject({ code: 'no-model' });
+  await models.remove(B);
+  expect(remove).toHaveBeenCalledWith(B);
+  expect(log).toEqual([]);
 });

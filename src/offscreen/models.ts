@@ -195,7 +195,8 @@ export class Models {
   async remove(id: string): Promise<void> {
     await this.#probes.giveWay();
     this.#activities.requireIdle();
-    if (!this.#offer(id)) this.#stored(id);
+    const waits = this.#store.waiting().some((model) => model.id === id);
+    if (!waits && !this.#offer(id)) this.#stored(id);
     if (this.#running?.id === id) await this.#unload();
     await this.#store.remove(id);
     if (this.#status.current.selectedModelId === id) {

@@ -31,6 +31,8 @@ export interface ModelEntry {
   details?: StoredModelDetails;
   /** Why its answers are not to be trusted, in a sentence: its probe failed on this machine. */
   suspect?: string;
+  /** Why what is stored of it cannot be used before its file or folder is chosen again, in a sentence. `bytes` are those. */
+  waiting?: string;
   /** It was stored and had to be deleted; `removeModel` forgets it. */
   purged?: true;
 }

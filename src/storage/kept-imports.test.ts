@@ -44,6 +44,12 @@ function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
+/** Why models wait for their files. Nothing else is to be told. */
+function reasons(store: ModelStore): string[] {
+  expect(store.notices).toEqual([]);
+  return store.waiting().map(({ reason }) => reason);
+}
+
 /** What a browser that is killed finds when it starts again: the import had reached `cut` bytes. */
 async function killedAt(cut: number): Promise<MemoryFileStore> {
   const files = memoryFileStore();
@@ -77,7 +83,7 @@ describe('an import that was cut off', () => {
     const files = await killedAt(cut);
     const store = await openStore(files);
     expect(store.records()).toEqual([]);
-    expect(store.notices).toEqual([
+    expect(reasons(store)).toEqual([
       expect.stringMatching(
         /^The import of mine was cut off after .* MB of 9\.4 MB, which are kept: choose its file again in the settings to go on from there\.$/,
       ),
@@ -86,12 +92,13 @@ describe('an import that was cut off', () => {
     const from = await choose(store);
     expect(from).toBeGreaterThan(cut - 2 * CHUNK);
     expect(from).toBeLessThan(cut + CHUNK);
-    expect((await openStore(files)).notices).toEqual([]);
+    expect(store.waiting()).toEqual([]);
+    expect(reasons(await openStore(files))).toEqual([]);
   });
 
   test('before a byte of it was stored leaves nothing to tell of', async () => {
     const files = await killedAt(0);
-    expect((await openStore(files)).notices).toEqual([]);
+    expect(reasons(await openStore(files))).toEqual([]);
     expect(files.contents.size).toBe(0);
   });
 
@@ -115,7 +122,7 @@ describe('an import that was cut off', () => {
       files.crash(() => 0),
       NEXT,
     );
-    expect(store.notices[0]).toContain('which are kept');
+    expect(reasons(store)[0]).toContain('which are kept');
     expect(await choose(store)).toBeGreaterThan(8 * MIB);
     expect(store.record(ID)?.schemaVersion).toBe(77);
 
@@ -127,6 +134,18 @@ describe('an import that was cut off', () => {
   });
 });
 
+test('what waits can be deleted, and stays when another file of its name is no model', async () => {
+  const files = await killedAt(8.7 * MIB);
+  const store = await openStore(files);
+  await expect(store.importFile(fileOf(new Uint8Array(100)))).rejects.toMatchObject({ code: 'corrupt' });
+  const [{ bytes, reason, ...model }] = store.waiting();
+  expect(model).toMatchObject({ id: ID, name: 'mine' });
+  expect(bytes).toBeGreaterThan(8 * MIB);
+  await store.remove(ID);
+  expect(store.waiting()).toEqual([]);
+  expect(files.contents.size).toBe(0);
+});
+
 describe('a damaged model of another schema version that only the person has', () => {
   test('waits, unserved, for its file, from which only the damaged part is taken', async () => {
     const files = memoryFileStore();
@@ -136,7 +155,7 @@ describe('a damaged model of another schema version that only the person has', (
     folder.get('shard-00001.bin')![5] ^= 1;
     await openStore(files, NEXT);
     const store = await openStore(files, NEXT);
-    expect(store.notices).toEqual([
+    expect(reasons(store)).toEqual([
       expect.stringMatching(
         /^The stored copy of mine was made under .* A part of it is damaged, so it cannot be made anew: choose its file again in the settings\.$/,
       ),
@@ -169,7 +188,7 @@ describe('a damaged model of another schema version that only the person has', (
     const whole = folder.get('shard-00002.bin');
     folder.get('shard-00001.bin')![5] ^= 1;
     const store = await openStore(files, NEXT);
-    expect(store.notices[0]).toContain('choose its folder again');
+    expect(reasons(store)[0]).toContain('choose its folder again');
     expect(await store.importFolder(exported)).toMatchObject({ id, schemaVersion: 77 });
     expect(files.contents.get(directoryOf(id))?.get('shard-00002.bin')).toBe(whole);
     expect((await store.verify(id)).damaged).toEqual([]);

@@ -16,7 +16,7 @@ import { folderModel, importFolder } from './import-folder.ts';
 import type { IngestOptions } from './ingest.ts';
 import { copyPackaged, packageManifest } from './package-model.ts';
 import { storedBytes } from './progress-log.ts';
-import type { SweepResult } from './purge.ts';
+import type { SweepResult, WaitingModel } from './purge.ts';
 import { purge, sweep } from './purge.ts';
 import type { ModelRecord, ProbeOutcome } from './record.ts';
 import { directoryOf, JOURNAL_FILE, PAUSED_FILE, RECORD_FILE, readRecord, writeRecord } from './record.ts';
@@ -41,6 +41,7 @@ export class ModelStore {
   readonly #env: Environment;
   readonly #records: Map<string, ModelRecord>;
   readonly #offers: Map<string, ModelRecord>;
+  readonly #waiting: Map<string, WaitingModel>;
   /** What is being written, by id: one thing at a time. */
   readonly #writing = new Map<string, { stop: AbortController; done: Promise<unknown>; bytesDone: number }>();
 
@@ -49,10 +50,11 @@ export class ModelStore {
     return new ModelStore(env, await sweep(env));
   }
 
-  private constructor(env: Environment, { records, offers, notices }: SweepResult) {
+  private constructor(env: Environment, { records, waiting, offers, notices }: SweepResult) {
     this.notices = notices;
     this.#env = env;
     this.#records = records;
+    this.#waiting = waiting;
     this.#offers = offers;
   }
 
@@ -64,6 +66,11 @@ export class ModelStore {
   /** The models that may be served. */
   records(): ModelRecord[] {
     return [...this.#records.values()];
+  }
+
+  /** What is kept, and served only when its file or folder has been chosen again. */
+  waiting(): WaitingModel[] {
+    return [...this.#waiting.values()];
   }
 
   record(id: string): ModelRecord | undefined {
@@ -248,6 +255,7 @@ export class ModelStore {
     await this.#stopWriting(id);
     this.#records.delete(id);
     this.#offers.delete(id);
+    this.#waiting.delete(id);
     return purge(this.#env.files, directoryOf(id));
   }
 
@@ -287,11 +295,14 @@ export class ModelStore {
         const record = await make(own);
         this.#records.set(id, record);
         this.#offers.delete(id);
+        this.#waiting.delete(id);
         return record;
       } catch (error) {
         // What was stored before may have made room already.
-        const left = await readRecord(this.#env.files, directoryOf(id), RECORD_FILE).catch(() => undefined);
+        const { files } = this.#env;
+        const left = await readRecord(files, directoryOf(id), RECORD_FILE).catch(() => undefined);
         if (left === undefined) this.#records.delete(id);
+        if ((await files.files(directoryOf(id)).catch(() => [])).length === 0) this.#waiting.delete(id);
         throw error;
       }
     });

@@ -20,12 +20,29 @@ import {
 import { makeWhole, mended, SourceNeeded } from './repair.ts';
 import { sizeText } from './size-text.ts';
 
-/** What a sweep leaves: the models that may be served, and sentences for the person about those that may not. */
+/** What a sweep leaves: the models that may be served, and sentences for the person about what was done. */
 export interface SweepResult {
   records: Map<string, ModelRecord>;
   /** What was deleted and can be downloaded again. */
   offers: Map<string, ModelRecord>;
+  waiting: Map<string, WaitingModel>;
   notices: string[];
+}
+
+/** What is stored of a model that may not be served before the person has chosen its file or folder again. */
+export interface WaitingModel extends Pick<ModelRecord, 'id' | 'name' | 'license'> {
+  /** That are stored. */
+  bytes: number;
+  /** Why, and what to do, in a sentence. */
+  reason: string;
+}
+
+/** What is left of a model that cannot be served as it is. */
+interface Left {
+  renewed?: ModelRecord;
+  waiting?: WaitingModel;
+  offer?: ModelRecord;
+  notice?: string;
 }
 
 /**
@@ -34,14 +51,19 @@ export interface SweepResult {
  */
 export async function sweep(env: Environment): Promise<SweepResult> {
   const records = new Map<string, ModelRecord>();
-  const offers: SweepResult['offers'] = new Map();
+  const offers = new Map<string, ModelRecord>();
+  const waiting = new Map<string, WaitingModel>();
   const notices: string[] = [];
+  const take = (left: Left) => {
+    if (left.renewed) records.set(left.renewed.id, left.renewed);
+    if (left.waiting) waiting.set(left.waiting.id, left.waiting);
+    if (left.offer) offers.set(left.offer.id, left.offer);
+    if (left.notice) notices.push(left.notice);
+  };
   for (const directory of await env.files.directories()) {
     const record = await readRecord(env.files, directory, RECORD_FILE);
     if (record === undefined) {
-      const { offer, notice } = await sweepUnfinished(env, directory);
-      if (offer) offers.set(offer.id, offer);
-      if (notice) notices.push(notice);
+      take(await sweepUnfinished(env, directory));
     } else if (record === 'damaged' || directoryOf(record.id) !== directory) {
       const freed = await purge(env.files, directory);
       notices.push(`A stored model whose record was damaged was deleted, which freed ${sizeText(freed)}.`);
@@ -50,13 +72,10 @@ export async function sweep(env: Environment): Promise<SweepResult> {
       if (await mendRecord(env.files, RECORD_FILE, record).catch(() => false)) notices.push(mended(record));
       records.set(record.id, record);
     } else {
-      const { renewed, offer, notice } = await renewOrPurge(env, record);
-      if (renewed) records.set(record.id, renewed);
-      if (offer) offers.set(record.id, offer);
-      notices.push(notice);
+      take(await renewOrPurge(env, record));
     }
   }
-  return { records, offers, notices };
+  return { records, waiting, offers, notices };
 }
 
 /** Deletes a directory and says how many bytes that freed. */
@@ -77,11 +96,11 @@ async function purgeModel(env: Environment, record: ModelRecord): Promise<{ free
 }
 
 /** A download or an import that was cut off is kept, to go on with, and so is an offer; anything else half done is worth nothing. */
-async function sweepUnfinished(env: Environment, directory: string): Promise<{ offer?: ModelRecord; notice?: string }> {
+async function sweepUnfinished(env: Environment, directory: string): Promise<Left> {
   const journal = await readRecord(env.files, directory, JOURNAL_FILE);
   if (journal && journal !== 'damaged' && directoryOf(journal.id) === directory) {
     if (await canGoOn(env, journal)) {
-      return journal.origin.kind === 'url' ? {} : { notice: await keptImport(env, journal) };
+      return journal.origin.kind === 'url' ? {} : { waiting: await keptImport(env, journal) };
     }
     const { freed, offer } = await purgeModel(env, journal);
     return {
@@ -97,16 +116,15 @@ async function sweepUnfinished(env: Environment, directory: string): Promise<{ o
 }
 
 /** Only the person can go on with an import; one of which nothing is stored yet is nothing to tell of. */
-async function keptImport(
-  { files }: Environment,
-  { id, name, origin, ...journal }: ModelRecord,
-): Promise<string | undefined> {
-  const stored = await storedBytes(files, { id, ...journal });
+async function keptImport({ files }: Environment, journal: ModelRecord): Promise<WaitingModel | undefined> {
+  const { id, name, license, origin, bytes } = journal;
+  const stored = await storedBytes(files, journal);
   if (stored === 0) {
     await purge(files, directoryOf(id));
     return undefined;
   }
-  return `The import of ${name} was cut off after ${sizeText(stored)} of ${sizeText(journal.bytes)}, which are kept: choose its ${origin.kind} again in the settings to go on from there.`;
+  const reason = `The import of ${name} was cut off after ${sizeText(stored)} of ${sizeText(bytes)}, which are kept: choose its ${origin.kind} again in the settings to go on from there.`;
+  return { id, name, license, bytes: stored, reason };
 }
 
 /** What was fetched is the source's own bytes: another version may go on with it, if it cuts them in the same way. */
@@ -128,10 +146,7 @@ async function canGoOn(env: Environment, journal: ModelRecord): Promise<boolean>
  * does, and that is made anew. What waits for the person's file is kept, unserved; what cannot be made anew is deleted, which
  * includes shards that this version would cut otherwise.
  */
-async function renewOrPurge(
-  env: Environment,
-  record: ModelRecord,
-): Promise<{ renewed?: ModelRecord; offer?: ModelRecord; notice: string }> {
+async function renewOrPurge(env: Environment, record: ModelRecord): Promise<Left> {
   const was = `The stored copy of ${record.name} was made under ${versions(record, env)}`;
   if (isVerbatim(record) && record.layout === LAYOUT_VERSION) {
     try {
@@ -142,7 +157,9 @@ async function renewOrPurge(
     } catch (cause) {
       const error = LapisError.from(cause);
       if (error instanceof SourceNeeded) {
-        return { notice: `${was}. A part of it is damaged, so it cannot be made anew: ${error.message}` };
+        const { id, name, license, bytes } = record;
+        const reason = `${was}. A part of it is damaged, so it cannot be made anew: ${error.message}`;
+        return { waiting: { id, name, license, bytes, reason } };
       }
       if (!isUseless(error)) {
         return { notice: `${was}. It could not be made anew (${error.message}) and waits for the next start.` };

@@ -10,6 +10,7 @@ export const modelStrings = {
     selected: 'Selected',
     stored: 'Stored',
     included: 'Included',
+    waiting: 'Not usable yet',
     suspect: 'Suspect',
     suspectAdvice: 'Verify it, or delete it and get it again.',
     license: 'License:',

@@ -87,6 +87,30 @@ describe.skipIf(!executablePath)('the models in the settings', () => {
     expect(await calls(page, 'unloadModel')).toHaveLength(1);
   });
 
+  test('that wait for their file say so, answer nobody, and can be deleted', async () => {
+    const reason = 'The import of mine was cut off: choose its file again in the settings to go on from there.';
+    const waiting = {
+      id: 'file:mine.gguf',
+      name: 'mine',
+      bytes: 4e8,
+      stored: false,
+      license: STORED_GEMMA.license,
+      waiting: reason,
+    };
+    await using opened = await open({ models: [DEMO_MODEL, waiting] });
+    const { page } = opened;
+    const card = cardOf(page, 'mine');
+    await card.getByText(reason).waitFor();
+    await card.getByText('Not usable yet', { exact: true }).waitFor();
+    expect(await card.getByRole('button').allTextContents()).toEqual(['Delete']);
+    expect(await violations(page)).toEqual([]);
+    await card.getByRole('button', { name: 'Delete mine' }).click();
+    await card.getByText('Delete it and free 400 MB? To have it again you need its file.').waitFor();
+    await card.getByRole('button', { name: 'Delete' }).click();
+    await card.waitFor({ state: 'detached' });
+    expect(await calls(page, 'removeModel')).toEqual([['file:mine.gguf']]);
+  });
+
   test('are deleted after a question that says what it frees and what it costs', async () => {
     await using opened = await open({ ...OPTIONS_SCENES['several models'] });
     const { page } = opened;

@@ -3,6 +3,7 @@ import { chromium } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TestPages } from '../../src/ui/testing/build-pages.ts';
 import { buildTestPages } from '../../src/ui/testing/build-pages.ts';
+import { DEMO_MODEL } from '../../src/ui/testing/models.ts';
 import { openTestPage } from '../../src/ui/testing/open-page.ts';
 import { findChromium } from './harness.ts';
 import { LONG_CHAT, lapis, OPTIONS_SCENES, POPUP_SCENES, you } from './ui-scenes.ts';
@@ -197,10 +198,15 @@ describe.skipIf(!executablePath)('the pages, around a pretended host', () => {
   });
 
   test('notices that were read stay away: the engine forgets what happened, the page knows what holds', async () => {
-    const scene = { status: { notices: [{ at: 1, text: 'Gemma 3 1B was removed.' }], softwareAdapter: true } };
+    const waiting = { ...DEMO_MODEL, id: 'file:mine.gguf', stored: false, waiting: 'Mine waits for its file.' };
+    const scene = {
+      models: [DEMO_MODEL, waiting],
+      status: { notices: [{ at: 1, text: 'Gemma 3 1B was removed.' }], softwareAdapter: true },
+    };
     await using opened = await openTestPage(browser, pages, 'popup', scene);
     const { page } = opened;
-    await expect.poll(() => page.locator('.notices > li').count()).toBe(2);
+    await expect.poll(() => page.locator('.notices > li').count()).toBe(3);
+    await page.locator('.notices > li', { hasText: 'Mine waits' }).getByRole('button', { name: 'Dismiss' }).click();
     await page.getByRole('button', { name: 'Dismiss' }).first().click();
     await expect.poll(() => page.getByText('Gemma 3 1B was removed.').count()).toBe(0);
     await page.getByRole('button', { name: 'Dismiss' }).click();

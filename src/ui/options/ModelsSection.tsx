@@ -10,6 +10,7 @@ import { useModelActions } from './model-actions.ts';
 import { OfferedModel } from './OfferedModel.tsx';
 import { StorageLine } from './StorageLine.tsx';
 import { StoredModel } from './StoredModel.tsx';
+import { WaitingModel } from './WaitingModel.tsx';
 
 /** Which models there are, which one answers, and how to get more. */
 export function ModelsSection({ state, platform }: { state: HostState; platform: Platform }) {
@@ -20,7 +21,8 @@ export function ModelsSection({ state, platform }: { state: HostState; platform:
   const running = activity && activity.kind !== 'none' ? activity : undefined;
   const models = state.models.value;
   const stored = models.filter((model) => model.stored);
-  const offered = models.filter((model) => !model.stored);
+  const waiting = models.filter((model) => model.waiting !== undefined);
+  const offered = models.filter((model) => !model.stored && model.waiting === undefined);
   const downloads = status?.downloads ?? [];
   const found = downloads.filter(({ modelId }) => !models.some(({ id }) => id === modelId));
   // The catalogue lists the default first.
@@ -51,6 +53,9 @@ export function ModelsSection({ state, platform }: { state: HostState; platform:
             actions={actions}
             onRemove={toHeading}
           />
+        ))}
+        {waiting.map((model) => (
+          <WaitingModel key={model.id} model={model} actions={actions} onRemove={toHeading} />
         ))}
       </ul>
       <div class="group-head">

@@ -19,6 +19,7 @@ export function StatusArea({ state, platform }: { state: HostState; platform: Pl
   const { notices, dismiss } = useNotices(state, platform, [
     status?.kernelNotice,
     status?.softwareAdapter ? strings.status.software : undefined,
+    ...state.models.value.map(({ waiting }) => waiting),
   ]);
 
   const nameOf = (id: string) => state.models.value.find((model) => model.id === id)?.name ?? harmless(id);
