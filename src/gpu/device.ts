@@ -173,6 +173,11 @@ export class GpuDevice {
     return copy;
   }
 
+  /** Resolves when everything that was submitted is done, or the device is gone. */
+  async idle(): Promise<void> {
+    await Promise.race([this.device.queue.onSubmittedWorkDone(), this.device.lost]).catch(() => undefined);
+  }
+
   destroy(): void {
     this.device.destroy();
   }

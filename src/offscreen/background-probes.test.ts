@@ -69,6 +69,21 @@ test('an answer that is asked for meanwhile comes first, and the probe is left t
   expect(store.record(A)?.probe?.outcome).toBe('passed');
 });
 
+test('a model that is wanted while it is on its way to its probe is loaded once', async () => {
+  const all = await stored();
+  const { models, store, status, log } = all;
+  const open = hold(all);
+  models.probe(A);
+  await vi.waitFor(() => expect(log).toContain(`destroy ${B}`));
+  const selected = models.select(A);
+  await new Promise((resolve) => setTimeout(resolve));
+  open();
+  await selected;
+  expect(log).toEqual(['stop work', `destroy ${B}`, `start ${A}`]);
+  expect(status.current).toMatchObject({ loadedModelId: A, selectedModelId: A, activity: { kind: 'none' } });
+  expect(store.record(A)?.probe?.outcome).toBe('passed');
+});
+
 test('whatever else a person does comes first too', async () => {
   const all = await stored();
   const { models, store, status } = all;

@@ -15,6 +15,22 @@ export interface BackgroundProbesOptions {
   open: (id: string, signal: AbortSignal, onProgress: OnProgress) => Promise<RunningModel>;
 }
 
+/** A model on the GPU, and whether it has answered its probe there. */
+export interface ProbedModel {
+  model: RunningModel;
+  asked: boolean;
+}
+
+/** A model that is being asked, or is on its way to that. */
+interface Asking {
+  id: string;
+  stop: AbortController;
+  done: Promise<void>;
+  /** Whether somebody wants to use the model when it is on the GPU. */
+  wanted: boolean;
+  left?: ProbedModel;
+}
+
 /**
  * The probes of models that were stored and that nobody uses yet, one after another while there is nothing else to do. What a
  * person asks for comes first and ends the one under way: its model is then asked when it is loaded.
@@ -22,7 +38,7 @@ export interface BackgroundProbesOptions {
 export class BackgroundProbes {
   readonly #options: BackgroundProbesOptions;
   readonly #waiting = new Set<string>();
-  #asking: { stop: AbortController; done: Promise<void> } | undefined;
+  #asking: Asking | undefined;
 
   constructor(options: BackgroundProbesOptions) {
     this.#options = options;
@@ -39,17 +55,15 @@ export class BackgroundProbes {
     if (id === undefined || this.#asking || !this.#options.idle()) return;
     this.#waiting.delete(id);
     const stop = new AbortController();
-    const asking = {
-      stop,
-      done: this.#ask(id, stop.signal)
-        // Whatever keeps it from being asked will be told when the model is used.
-        .catch(() => {})
-        .then(() => {
-          this.#asking = undefined;
-          if (!stop.signal.aborted) this.goOn();
-        }),
-    };
+    const asking: Asking = { id, stop, done: Promise.resolve(), wanted: false };
     this.#asking = asking;
+    asking.done = this.#ask(asking)
+      // Whatever keeps it from being asked will be told when the model is used.
+      .catch(() => {})
+      .then(() => {
+        this.#asking = undefined;
+        if (!stop.signal.aborted && !asking.wanted) this.goOn();
+      });
   }
 
   /** Ends the one under way; resolves when its memory has been given back. */
@@ -58,7 +72,20 @@ export class BackgroundProbes {
     await this.#asking?.done;
   }
 
-  async #ask(id: string, stopped: AbortSignal): Promise<void> {
+  /** The model, if it is the one that is on its way to be asked, which is then the caller's; otherwise ends the one under way. */
+  async takeOver(id: string): Promise<ProbedModel | undefined> {
+    const asking = this.#asking;
+    if (asking?.id !== id || asking.stop.signal.aborted) {
+      await this.giveWay();
+      return undefined;
+    }
+    asking.wanted = true;
+    await asking.done;
+    return asking.left;
+  }
+
+  async #ask(asking: Asking): Promise<void> {
+    const { id, stop } = asking;
     const { store, catalogue, activities, loaded, open } = this.#options;
     const record = store.record(id);
     const probe = probeOf(catalogue, record);
@@ -66,13 +93,16 @@ export class BackgroundProbes {
     if (!record || !probe || record.probe || loaded(id)) return;
     const begin = { kind: 'probing' as const, modelId: id, bytesDone: 0, bytesTotal: record.bytes };
     await activities.quietly(begin, async (cancelled, onProgress) => {
-      const signal = AbortSignal.any([stopped, cancelled]);
+      const signal = AbortSignal.any([stop.signal, cancelled]);
       const model = await open(id, signal, onProgress);
+      let asked = false;
       try {
         const outcome = signal.aborted ? undefined : await runProbe(probe, model.engine, signal);
+        asked = outcome !== undefined;
         if (outcome) await store.setProbe(id, outcome);
       } finally {
-        model.destroy();
+        if (asking.wanted && !signal.aborted) asking.left = { model, asked };
+        else await model.destroy();
       }
     });
   }

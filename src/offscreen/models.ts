@@ -216,7 +216,7 @@ export class Models {
         const name = known?.name ?? id.replace(/^file:/, '');
         throw new LapisError('no-model', `${name} is not stored: download it or choose its file in the settings.`);
       }
-      await this.#probes.giveWay();
+      const probed = await this.#probes.takeOver(id);
       await this.#unload();
       if (packaged) {
         await this.#activities.beside(
@@ -228,8 +228,8 @@ export class Models {
       const model = await this.#activities.beside(
         { kind: 'loading', modelId: id, bytesDone: 0, bytesTotal },
         async (signal, onProgress) => {
-          const model = await this.#open(id, signal, onProgress);
-          await this.#examine(id, model, signal);
+          const model = probed?.model ?? (await this.#open(id, signal, onProgress));
+          await this.#examine(id, model, signal, probed?.asked);
           return model;
         },
       );
@@ -253,11 +253,11 @@ export class Models {
    *
    * @throws LapisError `aborted`; nothing else that goes wrong here keeps a model from serving
    */
-  async #examine(id: string, model: RunningModel, signal: AbortSignal): Promise<void> {
-    const probe = probeOf(this.#catalogue, this.#store.record(id));
+  async #examine(id: string, model: RunningModel, signal: AbortSignal, asked = false): Promise<void> {
+    const probe = asked ? undefined : probeOf(this.#catalogue, this.#store.record(id));
     const outcome = probe && (await runProbe(probe, model.engine, signal));
     if (signal.aborted) {
-      model.destroy();
+      await model.destroy();
       throw new LapisError('aborted', 'The load was cancelled.');
     }
     await this.#store.markUsed(id).catch(() => {});
@@ -299,7 +299,7 @@ export class Models {
         gpuBytes: 0,
         error,
       });
-      model.destroy();
+      void model.destroy();
     });
   }
 
@@ -309,7 +309,7 @@ export class Models {
     this.#running = undefined;
     this.#status.update({ loadedModelId: undefined, suspect: undefined, kernelNotice: undefined });
     await this.#stopWork();
-    running.model.destroy();
+    await running.model.destroy();
     this.#status.update({ gpuBytes: 0 });
   }
 

@@ -24,7 +24,11 @@ export interface RunningModel {
     signal: AbortSignal;
     onProgress: (done: number, total: number) => void;
   }): Promise<BenchmarkResult>;
-  destroy(): void;
+  /**
+   * Gives its memory back, once the GPU has done what it was given: one that is destroyed before keeps the process that owns it waiting,
+   * and with that whoever else wants a GPU.
+   */
+  destroy(): Promise<void>;
 }
 
 /** Brings a model onto the GPU. Rejects with a LapisError; nothing stays allocated then. */

@@ -50,6 +50,9 @@ export const startModel: StartModel = async (source, { signal, onProgress }) => 
           slots: [slot],
         }),
       ),
-    destroy: () => model.destroy(),
+    async destroy() {
+      await device.idle();
+      model.destroy();
+    },
   };
 };

@@ -77,7 +77,7 @@ export async function modelsFixture() {
       lost: new Promise((resolve) => {
         state.lose = resolve;
       }),
-      destroy: () => void log.push(`destroy ${source.id}`),
+      destroy: async () => void log.push(`destroy ${source.id}`),
     };
     return model;
   };
