@@ -139,12 +139,14 @@ describe.skipIf(!LONG || !findChromium())('a model of full size', { timeout: 1_2
     expect(ingest / slower).toBeGreaterThanOrEqual(0.8);
   });
 
-  test('is loaded from storage nearly as fast as the slowest of reading, hashing and uploading alone', async () => {
+  test('is loaded from storage, on a GPU nearly as fast as the slowest of reading, hashing and uploading alone', async () => {
     const steps = async () => ({
       read: (await plain('write')) && (await plain('read')),
       digest: await plain('digest'),
       upload: await plain('upload'),
     });
+    // The probe of a model that was just stored would compute beside them.
+    await page.evaluate(() => lapis.settle());
     const before = await steps();
     const startedAt = performance.now();
     const { loadMs } = await page.evaluate(async (id) => {
@@ -163,8 +165,14 @@ describe.skipIf(!LONG || !findChromium())('a model of full size', { timeout: 1_2
     report(
       `load: ${speedText(load)}, ${(load / slowest).toFixed(2)} of the slowest step; an answer after ${Math.round(wholeMs)} ms`,
     );
+    if (softwareAdapter) {
+      report(
+        'load: not held to the slowest step, since the processor that uploads here hashes, repacks and compiles as well',
+      );
+      return;
+    }
     expect(load / slowest).toBeGreaterThanOrEqual(0.8);
-    if (!softwareAdapter) expect(load).toBeGreaterThanOrEqual(0.5e9);
+    expect(load).toBeGreaterThanOrEqual(0.5e9);
   });
 
   test('is renewed under another schema version without a byte fetched, and its new norms are used', async () => {
