@@ -218,7 +218,7 @@ export class Downloads {
       if (error instanceof AnotherSize) {
         download.model = error.model;
         const { bytes: bytesTotal } = error.model;
-        this.#update(download, { phase: 'paused', notice: error.message, bytesDone: 0, bytesTotal });
+        this.#update(download, { phase: 'paused', error: undefined, notice: error.message, bytesDone: 0, bytesTotal });
       } else if (!signal.aborted) {
         // Whoever stopped it says what it is from now on.
         this.#update(download, { phase: 'failed', error: error.toPayload() });
