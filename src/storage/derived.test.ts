@@ -5,7 +5,8 @@ import { openShards } from '../model/shards.ts';
 import type { ModelStore } from './model-store.ts';
 import { directoryOf, RECORD_FILE, readRecord } from './record.ts';
 import { storedFolder } from './stored-folder.ts';
-import { clock, failure, fileServer, gguf, model, openStore, storedBytes, weightsOf } from './testing/big-model.ts';
+import { clock, fileServer, gguf, model, openStore, storedBytes, weightsOf } from './testing/big-model.ts';
+import { failure } from './testing/failure.ts';
 import { sendRange, serve } from './testing/file-server.ts';
 import { memoryFileStore } from './testing/memory-file-store.ts';
 

@@ -5,7 +5,6 @@ import { directoryOf } from './record.ts';
 import {
   CHUNK,
   downloadUpTo,
-  failure,
   fileServer,
   gguf,
   MIB,
@@ -14,6 +13,7 @@ import {
   openStore,
   storedBytes,
 } from './testing/big-model.ts';
+import { failure } from './testing/failure.ts';
 import { rangeOf, sendRange, serve } from './testing/file-server.ts';
 import { memoryFileStore } from './testing/memory-file-store.ts';
 

@@ -5,6 +5,7 @@ import { download } from './download.ts';
 import { SourceChanged } from './http-range.ts';
 import type { RetryClock } from './retry.ts';
 import { backoffMs, retryAfterMs } from './retry.ts';
+import { failure } from './testing/failure.ts';
 import type { Answer } from './testing/file-server.ts';
 import { breakable, rangeOf, sendRange, serve } from './testing/file-server.ts';
 
@@ -31,16 +32,6 @@ async function collect(url: string, { offset = 0, unpinned, reached, ...options 
     reached?.(offset + pieces.reduce((sum, { length }) => sum + length, 0));
   }
   return Buffer.concat(pieces);
-}
-
-async function failure(work: Promise<unknown>): Promise<LapisError> {
-  try {
-    await work;
-  } catch (error) {
-    if (error instanceof LapisError) return error;
-    throw error;
-  }
-  throw new Error('It did not fail.');
 }
 
 const ranged: Answer = (request, response) => sendRange(FILE, request, response);

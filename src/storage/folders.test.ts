@@ -9,11 +9,11 @@ import { openGguf } from '../model/gguf.ts';
 import { WEIGHTS_SCHEMA_VERSION } from '../model/schema-version.ts';
 import { openShards } from '../model/shards.ts';
 import type { ModelSource } from '../model/source.ts';
-import { LapisError } from '../protocol/errors.ts';
 import { GEMMA_TERMS } from './catalogue.ts';
 import type { StorageOptions } from './environment.ts';
 import { ModelStore } from './model-store.ts';
 import { directoryOf } from './record.ts';
+import { failure } from './testing/failure.ts';
 import { memoryDirectory } from './testing/memory-directory.ts';
 import type { MemoryFileStore } from './testing/memory-file-store.ts';
 import { memoryFileStore } from './testing/memory-file-store.ts';
@@ -52,16 +52,6 @@ async function weightsOf(source: ModelSource): Promise<Map<string, string>> {
     tensors.set(tensor.name, hash.update(bytes));
   }
   return new Map(Array.from(tensors, ([name, hash]) => [name, hash.digest('hex')]));
-}
-
-async function failure(work: Promise<unknown>): Promise<LapisError> {
-  try {
-    await work;
-  } catch (error) {
-    if (error instanceof LapisError) return error;
-    throw error;
-  }
-  throw new Error('It did not fail.');
 }
 
 describe('a model as a folder', () => {

@@ -16,6 +16,7 @@ import { directoryOf, JOURNAL_FILE, RECORD_FILE } from './record.ts';
 import type { RetryClock } from './retry.ts';
 import { incrementalSha256 } from './sha256.ts';
 import { storedFolder } from './stored-folder.ts';
+import { failure } from './testing/failure.ts';
 import { memoryFileStore } from './testing/memory-file-store.ts';
 
 type Memory = ReturnType<typeof memoryFileStore>;
@@ -102,16 +103,6 @@ function editRecord(files: Memory, id: string, change: (record: Record<string, u
   const record = JSON.parse(new TextDecoder().decode(directory.get(RECORD_FILE)).split('\n')[0]);
   change(record);
   directory.set(RECORD_FILE, new TextEncoder().encode(JSON.stringify(record)));
-}
-
-async function failure(work: Promise<unknown>): Promise<LapisError> {
-  try {
-    await work;
-  } catch (error) {
-    if (error instanceof LapisError) return error;
-    throw error;
-  }
-  throw new Error('It did not fail.');
 }
 
 /** A package with one shard folder at models/demo, made from the golden. */

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { RECIPE } from '../model/derived-norms.ts';
 import { WEIGHTS_SCHEMA_VERSION } from '../model/schema-version.ts';
 import type { LapisError } from '../protocol/errors.ts';
-import { downloadUpTo, failure, fileServer, gguf, MIB, model, openStore, storedBytes } from './testing/big-model.ts';
+import { downloadUpTo, fileServer, gguf, MIB, model, openStore, storedBytes } from './testing/big-model.ts';
+import { failure } from './testing/failure.ts';
 import { memoryFileStore } from './testing/memory-file-store.ts';
 
 describe('an unfinished download', () => {

@@ -8,6 +8,7 @@ import type { StorageOptions } from '../environment.ts';
 import { ModelStore } from '../model-store.ts';
 import { directoryOf } from '../record.ts';
 import type { RetryClock } from '../retry.ts';
+import { failure } from './failure.ts';
 import type { Answer } from './file-server.ts';
 import { rangeOf, sendRange, serve } from './file-server.ts';
 import type { MemoryFileStore } from './memory-file-store.ts';
@@ -90,16 +91,6 @@ export async function weightsOf(source: ModelSource, name: string): Promise<Floa
   const parts: Uint8Array[] = [];
   for await (const { tensor, bytes } of source.weights()) if (tensor.name === name) parts.push(bytes.slice());
   return new Float32Array(Uint8Array.from(Buffer.concat(parts)).buffer);
-}
-
-export async function failure(work: Promise<unknown>): Promise<LapisError> {
-  try {
-    await work;
-  } catch (error) {
-    if (error instanceof LapisError) return error;
-    throw error;
-  }
-  throw new Error('It did not fail.');
 }
 
 /**
