@@ -3,6 +3,7 @@ import type { ModelEntry, StoredModelDetails } from '../protocol/host.ts';
 import type { CatalogueModel } from '../storage/catalogue.ts';
 import type { ModelStore } from '../storage/model-store.ts';
 import type { ModelRecord } from '../storage/record.ts';
+import type { WaitingModel } from '../storage/renew.ts';
 
 export type Summary = NonNullable<ModelRecord['summary']>;
 
@@ -28,13 +29,11 @@ export class ModelEntries {
     const ids = new Set(catalogue.map(({ id }) => id));
     const others = store.records().filter(({ id }) => !ids.has(id));
     const offers = store.offers().filter(({ id }) => !ids.has(id));
-    const waiting = store.waiting().map(({ id, name, bytes, license, reason }): ModelEntry => {
-      return { id, name, bytes, stored: false, license, waiting: reason };
-    });
+    const waiting = store.waiting().filter(({ id }) => !ids.has(id));
     return [
       ...catalogue.map((model) => this.#ofCatalogue(model)),
       ...others.map((record) => this.#ofRecord(record)),
-      ...waiting,
+      ...waiting.map(ofWaiting),
       ...offers.map(({ origin, ...model }): ModelEntry => ({ ...model, stored: false, url: origin.url, purged: true })),
     ];
   }
@@ -49,8 +48,10 @@ export class ModelEntries {
   #ofCatalogue(model: CatalogueModel): ModelEntry {
     const { id, name, license, note, origin } = model;
     const record = this.#options.store.record(id);
+    const waiting = this.#options.store.waiting().find((candidate) => candidate.id === id);
+    const unstored = () => (waiting ? ofWaiting(waiting) : { bytes: model.bytes, stored: origin.kind === 'package' });
     return {
-      ...(record ? this.#ofRecord(record) : { bytes: model.bytes, stored: origin.kind === 'package' }),
+      ...(record ? this.#ofRecord(record) : unstored()),
       id,
       name,
       ...(origin.kind === 'url' && { url: origin.url }),
@@ -93,6 +94,10 @@ export class ModelEntries {
       sha256,
     };
   }
+}
+
+function ofWaiting({ reason, ...model }: WaitingModel): ModelEntry {
+  return { ...model, stored: false, waiting: reason };
 }
 
 function sourceText(origin: ModelRecord['origin']): string {

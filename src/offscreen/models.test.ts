@@ -245,8 +245,33 @@ test('what waits for its file is listed with the reason, and can be deleted', as
   const { reason, ...shown } = waiting;
   const entries = new ModelEntries({ store, catalogue: [], gpuBytes: () => 0 });
   expect(entries.list()).toEqual([{ ...shown, stored: false, waiting: reason }]);
-  await expect(models.select(B)).rejects.toMatchObject({ code: 'no-model' });
+  await expect(models.select(B)).rejects.toMatchObject({ code: 'no-model', message: reason });
   await models.remove(B);
   expect(remove).toHaveBeenCalledWith(B);
   expect(log).toEqual([]);
+});
+
+test('what could not be made anew is, before it is loaded; a model of the catalogue says in its own entry that it waits', async () => {
+  const { models, store, status, log, importFile } = await fixture();
+  await importFile(A);
+  await models.unload();
+  const { id, name, license, origin } = REMOTE;
+  const reason = 'It could not be made anew.';
+  const waits = { bytes: 7, license, reason, renewable: true as const };
+  vi.spyOn(store, 'waiting').mockReturnValue([
+    { ...waits, id: A, name: 'a' },
+    { ...waits, id, name },
+  ]);
+  const renew = vi.spyOn(store, 'renew');
+  renew.mockRejectedValueOnce(new LapisError('quota', 'It could not be made anew, still.'));
+  await expect(models.select(A)).rejects.toMatchObject({ code: 'quota' });
+  expect(status.current).toMatchObject({ error: { code: 'quota' }, activity: { kind: 'none' } });
+  renew.mockResolvedValueOnce(store.record(A)!);
+  await models.select(A);
+  expect(log.at(-1)).toBe(`start ${A}`);
+  const entries = new ModelEntries({ store, catalogue: [REMOTE], gpuBytes: () => 0 }).list();
+  const { reason: waiting, ...shown } = waits;
+  expect(entries.filter((entry) => entry.id === id)).toEqual([
+    { ...shown, id, name, waiting, stored: false, url: origin.url },
+  ]);
 });

@@ -5,6 +5,7 @@ import type { CatalogueModel } from '../storage/catalogue.ts';
 import { fileId } from '../storage/import-file.ts';
 import type { DownloadableModel, ModelStore } from '../storage/model-store.ts';
 import type { ModelRecord } from '../storage/record.ts';
+import type { WaitingModel } from '../storage/renew.ts';
 import type { OnProgress } from './activities.ts';
 import { Activities } from './activities.ts';
 import { BackgroundProbes } from './background-probes.ts';
@@ -195,8 +196,7 @@ export class Models {
   async remove(id: string): Promise<void> {
     await this.#probes.giveWay();
     this.#activities.requireIdle();
-    const waits = this.#store.waiting().some((model) => model.id === id);
-    if (!waits && !this.#offer(id)) this.#stored(id);
+    if (!this.#waiting(id) && !this.#offer(id)) this.#stored(id);
     if (this.#running?.id === id) await this.#unload();
     await this.#store.remove(id);
     if (this.#status.current.selectedModelId === id) {
@@ -211,7 +211,9 @@ export class Models {
   #load(id: string): Promise<RunningModel> {
     const done = (async () => {
       const packaged = this.#catalogue.find((model) => model.id === id && model.origin.kind === 'package');
-      if (!packaged && !this.#store.record(id)) {
+      const waiting = this.#waiting(id);
+      if (waiting && !waiting.renewable) throw new LapisError('no-model', waiting.reason);
+      if (!packaged && !waiting && !this.#store.record(id)) {
         const known = this.#catalogue.find((model) => model.id === id) ?? this.#offer(id);
         const name = known?.name ?? id.replace(/^file:/, '');
         throw new LapisError('no-model', `${name} is not stored: download it or choose its file in the settings.`);
@@ -222,6 +224,12 @@ export class Models {
         await this.#activities.beside(
           { kind: 'storing', modelId: id, bytesDone: 0, bytesTotal: packaged.bytes },
           (signal, onProgress) => this.#store.ensurePackaged(packaged, { signal, onProgress }),
+        );
+      }
+      if (waiting) {
+        await this.#activities.beside(
+          { kind: 'verifying', modelId: id, bytesDone: 0, bytesTotal: waiting.bytes },
+          (signal, onProgress) => this.#store.renew(id, { signal, onProgress }),
         );
       }
       const bytesTotal = this.#store.record(id)?.bytes ?? 0;
@@ -311,6 +319,10 @@ export class Models {
     await this.#stopWork();
     await running.model.destroy();
     this.#status.update({ gpuBytes: 0 });
+  }
+
+  #waiting(id: string): WaitingModel | undefined {
+    return this.#store.waiting().find((model) => model.id === id);
   }
 
   #offer(id: string): DownloadableModel | undefined {

@@ -31,8 +31,10 @@ export interface ModelEntry {
   details?: StoredModelDetails;
   /** Why its answers are not to be trusted, in a sentence: its probe failed on this machine. */
   suspect?: string;
-  /** Why what is stored of it cannot be used before its file or folder is chosen again, in a sentence. `bytes` are those. */
+  /** Why what is stored of it cannot be used as it is, and what to do, in a sentence. `bytes` are those. */
   waiting?: string;
+  /** What it waits for is not its file or folder: `selectModel` tries again to make it usable. */
+  renewable?: true;
   /** It was stored and had to be deleted; `removeModel` forgets it. */
   purged?: true;
 }

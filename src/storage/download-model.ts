@@ -4,13 +4,14 @@ import type { UrlOrigin } from './catalogue.ts';
 import { completeRecord, derive } from './derive.ts';
 import { download } from './download.ts';
 import type { Environment } from './environment.ts';
-import { SourceChanged, WrongReply } from './http-range.ts';
+import { SourceChanged } from './http-range.ts';
 import type { Ingested } from './ingest.ts';
 import { ingest } from './ingest.ts';
 import { PartialSource } from './partial-source.ts';
-import { isUseless, purge } from './purge.ts';
+import { purge } from './purge.ts';
 import type { ModelRecord } from './record.ts';
 import { directoryOf, JOURNAL_FILE, newJournal, PAUSED_FILE, readRecord } from './record.ts';
+import { isUseless } from './renew.ts';
 import { damagedShards, restoreShard } from './repair.ts';
 import { sizeText } from './size-text.ts';
 import { ggufSpace, outOfSpace, requireSpace } from './space.ts';
@@ -125,8 +126,7 @@ async function attempt(env: Environment, model: DownloadableModel, options: Down
   } catch (cause) {
     await partial.close();
     const error = LapisError.from(cause);
-    if (isUseless(error) && !(error instanceof SourceChanged || error instanceof WrongReply))
-      await purge(env.files, directoryOf(model.id));
+    if (isUseless(error) && !(error instanceof SourceChanged)) await purge(env.files, directoryOf(model.id));
     throw error.code === 'quota' ? await outOfSpace(env.files, needed(), error) : error;
   } finally {
     hashing?.close();

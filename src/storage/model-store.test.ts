@@ -4,7 +4,6 @@ import { RECIPE } from '../model/derived-norms.ts';
 import { WEIGHTS_SCHEMA_VERSION } from '../model/schema-version.ts';
 import { openShards } from '../model/shards.ts';
 import type { ModelSource } from '../model/source.ts';
-import { LapisError } from '../protocol/errors.ts';
 import type { CatalogueModel } from './catalogue.ts';
 import { GEMMA_TERMS } from './catalogue.ts';
 import { environment } from './environment.ts';
@@ -332,25 +331,6 @@ describe('the schema version', () => {
     });
     const directory = files.contents.get(directoryOf(id))!;
     directory.set('manifest.json', new TextEncoder().encode('{"stale": true}'));
-    const store = await openStore(files);
-    expect(store.notices[0]).toContain('made anew, without a download');
-    expect(await store.load(id, readWeights)).toBeGreaterThan(0);
-  });
-
-  test('a GGUF that cannot be made anew for want of room is not served, and not lost', async () => {
-    const files = memoryFileStore();
-    const { id } = await (await openStore(files)).importFile(fileOf(gguf));
-    editRecord(files, id, (record) => {
-      record.schemaVersion = 0;
-    });
-    const write = files.write;
-    files.write = async () => {
-      throw new LapisError('quota', 'The disk is full.');
-    };
-    const full = await openStore(files);
-    expect(full.record(id)).toBeUndefined();
-    expect(full.notices[0]).toMatch(/could not be made anew \(The disk is full\.\) and waits for the next start/);
-    files.write = write;
     const store = await openStore(files);
     expect(store.notices[0]).toContain('made anew, without a download');
     expect(await store.load(id, readWeights)).toBeGreaterThan(0);

@@ -16,12 +16,15 @@ import { folderModel, importFolder } from './import-folder.ts';
 import type { IngestOptions } from './ingest.ts';
 import { copyPackaged, packageManifest } from './package-model.ts';
 import { storedBytes } from './progress-log.ts';
-import type { SweepResult, WaitingModel } from './purge.ts';
+import type { SweepResult } from './purge.ts';
 import { purge, sweep } from './purge.ts';
 import type { ModelRecord, ProbeOutcome } from './record.ts';
 import { directoryOf, JOURNAL_FILE, PAUSED_FILE, RECORD_FILE, readRecord, writeRecord } from './record.ts';
-import { verifyModel } from './repair.ts';
+import type { WaitingModel } from './renew.ts';
+import { renewStored, waitingFor } from './renew.ts';
+import { makeWhole, verifyModel } from './repair.ts';
 import { storedFolder } from './stored-folder.ts';
+import { Writings } from './writings.ts';
 
 export type { DownloadableModel, DownloadOptions } from './download-model.ts';
 
@@ -42,8 +45,7 @@ export class ModelStore {
   readonly #records: Map<string, ModelRecord>;
   readonly #offers: Map<string, ModelRecord>;
   readonly #waiting: Map<string, WaitingModel>;
-  /** What is being written, by id: one thing at a time. */
-  readonly #writing = new Map<string, { stop: AbortController; done: Promise<unknown>; bytesDone: number }>();
+  readonly #writings = new Writings();
 
   static async open(options: StorageOptions): Promise<ModelStore> {
     const env = environment(options);
@@ -68,7 +70,7 @@ export class ModelStore {
     return [...this.#records.values()];
   }
 
-  /** What is kept, and served only when its file or folder has been chosen again. */
+  /** What is kept, and served only when its file or folder has been chosen again, or when it could be made anew after all. */
   waiting(): WaitingModel[] {
     return [...this.#waiting.values()];
   }
@@ -120,13 +122,43 @@ export class ModelStore {
   }
 
   /**
-   * Stores a file from its URL, or goes on with what an earlier attempt has stored of it, at the byte that it had reached.
+   * Stores a file from its URL, or goes on with what an earlier attempt has stored of it, at the byte that it had reached. Where
+   * all of it waits to be made anew, that is done without a download.
    * Bytes that do not hash to the pin are deleted. Aborting keeps what was fetched; `discard` deletes it.
    *
    * @throws LapisError `network`, `corrupt`, `not-gemma`, `unsupported`, `quota`, `busy`, `aborted` or the signal's reason
    */
   async download(model: DownloadableModel, options: DownloadOptions = {}): Promise<ModelRecord> {
-    return this.#store(model.id, options, (own) => downloadModel(this.#env, model, own));
+    return this.#store(model.id, options, async (own) => {
+      const renewed = await renewStored(this.#env, model, own);
+      if (renewed) return renewed;
+      this.#waiting.delete(model.id);
+      return downloadModel(this.#env, model, own);
+    });
+  }
+
+  /**
+   * Makes a waiting model anew from what is stored of it.
+   *
+   * @throws LapisError `no-model` when it does not wait for that, `busy`, `aborted`, or why it goes on waiting
+   */
+  async renew(id: string, options: IngestOptions = {}): Promise<ModelRecord> {
+    const { files } = this.#env;
+    const record = await readRecord(files, directoryOf(id), RECORD_FILE);
+    if (!this.#waiting.get(id)?.renewable || !record || record === 'damaged') {
+      throw new LapisError('no-model', `Nothing stored of ${id} waits to be made anew.`);
+    }
+    return this.#store(id, options, async (own) => {
+      try {
+        return await makeWhole(this.#env, record, own);
+      } catch (cause) {
+        const error = LapisError.from(cause);
+        const waiting = error.code === 'aborted' ? undefined : waitingFor(this.#env, record, error);
+        if (!waiting) throw error;
+        this.#waiting.set(id, waiting);
+        throw new LapisError(error.code, waiting.reason, { cause });
+      }
+    });
   }
 
   /** The downloads that can be gone on with. */
@@ -140,7 +172,7 @@ export class ModelStore {
       if (!model || this.#records.has(model.id)) continue;
       found.push({
         model,
-        bytesDone: await storedBytes(files, journal, this.#writing.get(model.id)?.bytesDone),
+        bytesDone: await storedBytes(files, journal, this.#writings.bytesDone(model.id)),
         bytesTotal: model.bytes,
         paused: (await files.files(directory)).some((file) => file.name === PAUSED_FILE),
       });
@@ -159,11 +191,11 @@ export class ModelStore {
     else await files.removeFile(directory, PAUSED_FILE);
   }
 
-  /** Ends a download and deletes what was fetched; returns the bytes freed. A complete model stays. */
+  /** Ends a download and deletes what was fetched; returns the bytes freed. A complete model stays, one that waits too. */
   async discard(id: string): Promise<number> {
-    await this.#stopWriting(id);
+    await this.#writings.stop(id);
     this.#offers.delete(id);
-    return this.#records.has(id) ? 0 : purge(this.#env.files, directoryOf(id));
+    return this.#records.has(id) || this.#waiting.has(id) ? 0 : purge(this.#env.files, directoryOf(id));
   }
 
   /**
@@ -212,7 +244,7 @@ export class ModelStore {
    */
   async verify(id: string, options: IngestOptions = {}): Promise<VerifyResult> {
     const record = this.#require(id);
-    const { damaged, repaired } = await this.#write(id, options, async (own) => {
+    const { damaged, repaired } = await this.#writings.run(id, options, async (own) => {
       const result = await verifyModel(this.#env, record, own);
       this.#records.set(id, result.record);
       return result;
@@ -252,7 +284,7 @@ export class ModelStore {
 
   /** Deletes a model, finished or not; returns the bytes freed. */
   async remove(id: string): Promise<number> {
-    await this.#stopWriting(id);
+    await this.#writings.stop(id);
     this.#records.delete(id);
     this.#offers.delete(id);
     this.#waiting.delete(id);
@@ -290,7 +322,7 @@ export class ModelStore {
     options: O,
     make: (options: O) => Promise<ModelRecord>,
   ): Promise<ModelRecord> {
-    return this.#write(id, options, async (own) => {
+    return this.#writings.run(id, options, async (own) => {
       try {
         const record = await make(own);
         this.#records.set(id, record);
@@ -306,34 +338,6 @@ export class ModelStore {
         throw error;
       }
     });
-  }
-
-  async #write<O extends IngestOptions, T>(id: string, options: O, work: (options: O) => Promise<T>): Promise<T> {
-    if (this.#writing.has(id)) throw new LapisError('busy', 'This model is being written already: wait for that.');
-    const stop = new AbortController();
-    const forward = () => stop.abort(options.signal?.reason);
-    options.signal?.addEventListener('abort', forward);
-    if (options.signal?.aborted) forward();
-    const writing = { stop, done: Promise.resolve() as Promise<unknown>, bytesDone: 0 };
-    const onProgress = (bytesDone: number, bytesTotal: number) => {
-      writing.bytesDone = bytesDone;
-      options.onProgress?.(bytesDone, bytesTotal);
-    };
-    this.#writing.set(id, writing);
-    const done = work({ ...options, signal: stop.signal, onProgress });
-    writing.done = done;
-    try {
-      return await done;
-    } finally {
-      options.signal?.removeEventListener('abort', forward);
-      this.#writing.delete(id);
-    }
-  }
-
-  async #stopWriting(id: string): Promise<void> {
-    const writing = this.#writing.get(id);
-    writing?.stop.abort();
-    await writing?.done.catch(() => {});
   }
 }
 

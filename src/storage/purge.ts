@@ -7,7 +7,6 @@ import type { ModelRecord } from './record.ts';
 import {
   directoryOf,
   isCurrent,
-  isVerbatim,
   JOURNAL_FILE,
   LAYOUT_VERSION,
   mendRecord,
@@ -17,7 +16,9 @@ import {
   readRecord,
   writeRecord,
 } from './record.ts';
-import { makeWhole, mended, SourceNeeded } from './repair.ts';
+import type { WaitingModel } from './renew.ts';
+import { isRenewable, isUseless, versions, waitingFor } from './renew.ts';
+import { makeWhole, mended } from './repair.ts';
 import { sizeText } from './size-text.ts';
 
 /** What a sweep leaves: the models that may be served, and sentences for the person about what was done. */
@@ -29,17 +30,10 @@ export interface SweepResult {
   notices: string[];
 }
 
-/** What is stored of a model that may not be served before the person has chosen its file or folder again. */
-export interface WaitingModel extends Pick<ModelRecord, 'id' | 'name' | 'license'> {
-  /** That are stored. */
-  bytes: number;
-  /** Why, and what to do, in a sentence. */
-  reason: string;
-}
-
-/** What is left of a model that cannot be served as it is. */
+/** What is left of what a directory held. */
 interface Left {
-  renewed?: ModelRecord;
+  /** May be served. */
+  record?: ModelRecord;
   waiting?: WaitingModel;
   offer?: ModelRecord;
   notice?: string;
@@ -47,35 +41,40 @@ interface Left {
 
 /**
  * Goes through everything stored before anything is served. What was made under another schema version, older or newer, is
- * purged; where the source's own bytes are stored, all that is derived from them is made anew under this version.
+ * purged; where the source's own bytes are stored, all that is derived from them is made anew under this version. What the disk
+ * refuses costs one directory, which is kept.
  */
 export async function sweep(env: Environment): Promise<SweepResult> {
   const records = new Map<string, ModelRecord>();
   const offers = new Map<string, ModelRecord>();
   const waiting = new Map<string, WaitingModel>();
   const notices: string[] = [];
-  const take = (left: Left) => {
-    if (left.renewed) records.set(left.renewed.id, left.renewed);
+  for (const directory of await env.files.directories()) {
+    const left = await sweepDirectory(env, directory).catch((cause): Left => {
+      const { message } = LapisError.from(cause);
+      return {
+        notice: `What is stored in ${directory} could not be looked through (${message}): it stays as it is, and is looked through again when Lapis starts.`,
+      };
+    });
+    if (left.record) records.set(left.record.id, left.record);
     if (left.waiting) waiting.set(left.waiting.id, left.waiting);
     if (left.offer) offers.set(left.offer.id, left.offer);
     if (left.notice) notices.push(left.notice);
-  };
-  for (const directory of await env.files.directories()) {
-    const record = await readRecord(env.files, directory, RECORD_FILE);
-    if (record === undefined) {
-      take(await sweepUnfinished(env, directory));
-    } else if (record === 'damaged' || directoryOf(record.id) !== directory) {
-      const freed = await purge(env.files, directory);
-      notices.push(`A stored model whose record was damaged was deleted, which freed ${sizeText(freed)}.`);
-    } else if (isCurrent(record, env.recipe)) {
-      // A full disk costs the copy, not the model.
-      if (await mendRecord(env.files, RECORD_FILE, record).catch(() => false)) notices.push(mended(record));
-      records.set(record.id, record);
-    } else {
-      take(await renewOrPurge(env, record));
-    }
   }
   return { records, waiting, offers, notices };
+}
+
+async function sweepDirectory(env: Environment, directory: string): Promise<Left> {
+  const record = await readRecord(env.files, directory, RECORD_FILE);
+  if (record === undefined) return sweepUnfinished(env, directory);
+  if (record === 'damaged' || directoryOf(record.id) !== directory) {
+    const freed = await purge(env.files, directory);
+    return { notice: `A stored model whose record was damaged was deleted, which freed ${sizeText(freed)}.` };
+  }
+  if (!isCurrent(record, env.recipe)) return renewOrPurge(env, record);
+  // A full disk costs the copy, not the model.
+  const wasDamaged = await mendRecord(env.files, RECORD_FILE, record).catch(() => false);
+  return { record, notice: wasDamaged ? mended(record) : undefined };
 }
 
 /** Deletes a directory and says how many bytes that freed. */
@@ -85,27 +84,34 @@ export async function purge(store: FileStore, directory: string): Promise<number
   return freed;
 }
 
-/** Deletes a model; of a download it keeps where it can be had again. */
-async function purgeModel(env: Environment, record: ModelRecord): Promise<{ freed: string; offer?: ModelRecord }> {
+/** Deletes a model, and says so; of a download it keeps where it can be had again. */
+async function purgeModel(env: Environment, record: ModelRecord, was: string): Promise<Left> {
   const { id, origin, bytes } = record;
   const freed = sizeText(await purge(env.files, directoryOf(id)));
-  if (origin.kind !== 'url') return { freed };
+  const notice = `${was}: it was deleted, which freed ${freed}. ${again(record)}`;
+  if (origin.kind !== 'url') return { notice };
   const offer = newJournal(record, origin, bytes, env.recipe.schemaVersion);
-  await writeRecord(env.files, OFFER_FILE, offer);
-  return { freed, offer };
+  try {
+    await writeRecord(env.files, OFFER_FILE, offer);
+    return { offer, notice };
+  } catch (cause) {
+    const { message } = LapisError.from(cause);
+    return { offer, notice: `${notice} Where it comes from could not be kept (${message}) for the next start.` };
+  }
 }
 
 /** A download or an import that was cut off is kept, to go on with, and so is an offer; anything else half done is worth nothing. */
 async function sweepUnfinished(env: Environment, directory: string): Promise<Left> {
   const journal = await readRecord(env.files, directory, JOURNAL_FILE);
   if (journal && journal !== 'damaged' && directoryOf(journal.id) === directory) {
-    if (await canGoOn(env, journal)) {
-      return journal.origin.kind === 'url' ? {} : { waiting: await keptImport(env, journal) };
-    }
-    const { freed, offer } = await purgeModel(env, journal);
+    const was = `stored under ${versions(journal, env)}`;
+    const error = await obstacle(env, journal);
+    if (error && isUseless(error)) return purgeModel(env, journal, `What there was of ${journal.name} was ${was}`);
     return {
-      offer,
-      notice: `What there was of ${journal.name} was stored under ${versions(journal, env)}: it was deleted, which freed ${freed}. ${again(journal)}`,
+      waiting: journal.origin.kind === 'url' ? undefined : await keptImport(env, journal),
+      notice:
+        error &&
+        `What there is of ${journal.name} was ${was}. It could not be looked through (${error.message}) and stays as it is.`,
     };
   }
   const offer = journal ? undefined : await readRecord(env.files, directory, OFFER_FILE);
@@ -127,58 +133,40 @@ async function keptImport({ files }: Environment, journal: ModelRecord): Promise
   return { id, name, license, bytes: stored, reason };
 }
 
-/** What was fetched is the source's own bytes: another version may go on with it, if it cuts them in the same way. */
-async function canGoOn(env: Environment, journal: ModelRecord): Promise<boolean> {
-  if (isCurrent(journal, env.recipe)) return true;
-  if (journal.layout !== LAYOUT_VERSION) return false;
+/**
+ * Why what was fetched cannot be gone on with. It is the source's own bytes: another version may, if it cuts them in the same way.
+ */
+async function obstacle(env: Environment, journal: ModelRecord): Promise<LapisError | undefined> {
+  if (isCurrent(journal, env.recipe)) return undefined;
+  if (journal.layout !== LAYOUT_VERSION) return new LapisError('stale', 'Its layout is another one.');
   try {
     const kept = { ...journal, schemaVersion: env.recipe.schemaVersion };
     await (await PartialSource.open(env.files, kept, env)).close();
-    return true;
+    return undefined;
   } catch (error) {
-    if (isUseless(LapisError.from(error))) return false;
-    throw error;
+    return LapisError.from(error);
   }
 }
 
 /**
  * A GGUF's shards are the published bytes, so nothing in them depends on the schema version; only what is derived from them
- * does, and that is made anew. What waits for the person's file is kept, unserved; what cannot be made anew is deleted, which
- * includes shards that this version would cut otherwise.
+ * does, and that is made anew. What cannot be made anew before something has changed is kept, unserved; what never can is
+ * deleted, which includes shards that this version would cut otherwise.
  */
 async function renewOrPurge(env: Environment, record: ModelRecord): Promise<Left> {
   const was = `The stored copy of ${record.name} was made under ${versions(record, env)}`;
-  if (isVerbatim(record) && record.layout === LAYOUT_VERSION) {
+  if (isRenewable(record)) {
     try {
       return {
-        renewed: await makeWhole(env, record, {}),
+        record: await makeWhole(env, record, {}),
         notice: `${was}: what was derived from its file was deleted and made anew, without a download.`,
       };
-    } catch (cause) {
-      const error = LapisError.from(cause);
-      if (error instanceof SourceNeeded) {
-        const { id, name, license, bytes } = record;
-        const reason = `${was}. A part of it is damaged, so it cannot be made anew: ${error.message}`;
-        return { waiting: { id, name, license, bytes, reason } };
-      }
-      if (!isUseless(error)) {
-        return { notice: `${was}. It could not be made anew (${error.message}) and waits for the next start.` };
-      }
+    } catch (error) {
+      const waiting = waitingFor(env, record, LapisError.from(error));
+      if (waiting) return { waiting };
     }
   }
-  const { freed, offer } = await purgeModel(env, record);
-  return { offer, notice: `${was}: it was deleted, which freed ${freed}. ${again(record)}` };
-}
-
-/** Whether an error says that nothing will become of what is stored. */
-export function isUseless({ code }: LapisError): boolean {
-  return ['corrupt', 'stale', 'unsupported', 'not-gemma'].includes(code);
-}
-
-function versions(record: ModelRecord, { recipe }: Environment): string {
-  return record.layout === LAYOUT_VERSION
-    ? `weights version ${record.schemaVersion}, and this Lapis reads version ${recipe.schemaVersion}`
-    : `storage layout ${record.layout}, and this Lapis reads layout ${LAYOUT_VERSION}`;
+  return purgeModel(env, record, was);
 }
 
 /** How to get a model again, and what that costs. */

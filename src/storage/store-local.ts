@@ -7,18 +7,9 @@ import { abortError } from './http-range.ts';
 import type { Ingested, IngestOptions } from './ingest.ts';
 import { ingest } from './ingest.ts';
 import { PartialSource } from './partial-source.ts';
-import { isUseless } from './purge.ts';
 import type { ModelRecord, Origin } from './record.ts';
-import {
-  directoryOf,
-  isCurrent,
-  isVerbatim,
-  JOURNAL_FILE,
-  LAYOUT_VERSION,
-  newJournal,
-  RECORD_FILE,
-  readRecord,
-} from './record.ts';
+import { directoryOf, JOURNAL_FILE, LAYOUT_VERSION, newJournal, RECORD_FILE, readRecord } from './record.ts';
+import { isRenewable, isUseless } from './renew.ts';
 import { makeWhole } from './repair.ts';
 import { deletingOnFailure, replaceModel } from './replace-model.ts';
 import { ggufSpace, requireSpace } from './space.ts';
@@ -53,7 +44,7 @@ async function putBackStored(
   options: IngestOptions,
 ): Promise<ModelRecord | undefined> {
   const stored = await readRecord(env.files, directoryOf(id), RECORD_FILE);
-  if (!stored || stored === 'damaged' || stored.layout !== LAYOUT_VERSION || !isVerbatim(stored)) return undefined;
+  if (!stored || stored === 'damaged' || !isRenewable(stored)) return undefined;
   if (!(await isMadeOf(stored, source))) return undefined;
   try {
     return await makeWhole(env, stored, { ...options, source: (start, bytes) => bytesOf(source, start, bytes) });
@@ -125,10 +116,14 @@ async function cutOff(
 ): Promise<PartialSource | undefined> {
   const journal = await readRecord(env.files, directoryOf(id), JOURNAL_FILE);
   if (!journal || journal === 'damaged' || journal.bytes !== source.size) return undefined;
-  if (!isCurrent(journal, env.recipe)) return undefined;
+  if (journal.layout !== LAYOUT_VERSION) return undefined;
   let partial: PartialSource | undefined;
   try {
-    partial = await PartialSource.open(env.files, { ...journal, origin }, { ...env, signal });
+    partial = await PartialSource.open(
+      env.files,
+      { ...journal, origin, schemaVersion: env.recipe.schemaVersion },
+      { ...env, signal },
+    );
     if (await beginsWith(source, partial, env, signal)) {
       await requireSpace(env.files, { name, bytes: ggufSpace(source.size), stored: partial.position });
       return partial;

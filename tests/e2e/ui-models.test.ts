@@ -111,6 +111,29 @@ describe.skipIf(!executablePath)('the models in the settings', () => {
     expect(await calls(page, 'removeModel')).toEqual([['file:mine.gguf']]);
   });
 
+  test('that could not be made usable are tried again by using them', async () => {
+    const reason = 'It could not be made anew (the disk is full): that is tried again when you use it.';
+    const { details: _, ...gemma } = STORED_GEMMA;
+    const waiting = { ...gemma, stored: false, waiting: reason, renewable: true as const };
+    await using opened = await open({ models: [DEMO_MODEL, waiting] });
+    const { page } = opened;
+    const card = cardOf(page, 'Gemma 3 1B');
+    await card.getByText(reason).waitFor();
+    expect(await card.getByRole('button').allTextContents()).toEqual(['Use', 'Delete']);
+    await card.getByRole('button', { name: 'Delete Gemma 3 1B' }).click();
+    await card.getByText('To have it again is a download of 806 MB.').waitFor();
+    await card.getByRole('button', { name: 'Keep' }).click();
+    await page.evaluate((reason) => {
+      const { host } = (globalThis as never as Steered).page;
+      host.failNext('selectModel', new Error(reason) as never);
+    }, reason);
+    await card.getByRole('button', { name: 'Use Gemma 3 1B' }).click();
+    await card.getByRole('alert').waitFor();
+    expect(await card.getByText(reason).count()).toBe(1);
+    await card.getByRole('button', { name: 'Use Gemma 3 1B' }).click();
+    await expect.poll(() => calls(page, 'selectModel')).toEqual([[GEMMA], [GEMMA]]);
+  });
+
   test('are deleted after a question that says what it frees and what it costs', async () => {
     await using opened = await open({ ...OPTIONS_SCENES['several models'] });
     const { page } = opened;

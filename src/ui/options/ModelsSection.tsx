@@ -55,7 +55,13 @@ export function ModelsSection({ state, platform }: { state: HostState; platform:
           />
         ))}
         {waiting.map((model) => (
-          <WaitingModel key={model.id} model={model} actions={actions} onRemove={toHeading} />
+          <WaitingModel
+            key={model.id}
+            model={model}
+            running={running?.modelId === model.id ? running : undefined}
+            actions={actions}
+            onRemove={toHeading}
+          />
         ))}
       </ul>
       <div class="group-head">
@@ -85,7 +91,7 @@ export function ModelsSection({ state, platform }: { state: HostState; platform:
         <h3>{strings.import.title}</h3>
       </div>
       <ImportModel
-        running={running && !stored.some(({ id }) => id === running.modelId) ? running : undefined}
+        running={running && ![...stored, ...waiting].some(({ id }) => id === running.modelId) ? running : undefined}
         actions={actions}
       />
       <p class="visually-hidden" role="status">

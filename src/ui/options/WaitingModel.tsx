@@ -1,6 +1,8 @@
 import { useSignal } from '@preact/signals';
 import type { ModelEntry } from '../../protocol/host.ts';
 import { formatBytes } from '../format.ts';
+import type { Running } from '../host/ActivityProgress.tsx';
+import { ActivityProgress } from '../host/ActivityProgress.tsx';
 import { Question } from '../host/Question.tsx';
 import { Trouble } from '../host/Trouble.tsx';
 import { strings } from '../strings.ts';
@@ -9,6 +11,7 @@ import type { ModelActions } from './model-actions.ts';
 
 interface WaitingModelProps {
   model: ModelEntry;
+  running?: Running;
   actions: ModelActions;
   /** Takes the keyboard's place when the card has gone. */
   onRemove: () => void;
@@ -16,8 +19,8 @@ interface WaitingModelProps {
 
 const words = strings.models;
 
-/** What is stored of a model that waits for its file: it takes room, so it can be deleted. */
-export function WaitingModel({ model, actions, onRemove }: WaitingModelProps) {
+/** What is stored of a model that waits for its file, or to be made usable: it takes room, so it can be deleted. */
+export function WaitingModel({ model, running, actions, onRemove }: WaitingModelProps) {
   const asking = useSignal(false);
   const size = formatBytes(model.bytes);
   const failure = actions.failureOf(model.id);
@@ -29,8 +32,10 @@ export function WaitingModel({ model, actions, onRemove }: WaitingModelProps) {
       <CardHead name={model.name} size={size}>
         <span class="badge warn">{words.waiting}</span>
       </CardHead>
-      <p>{model.waiting}</p>
-      {asking.value ? (
+      {failure?.message !== model.waiting && <p>{model.waiting}</p>}
+      {running ? (
+        <ActivityProgress activity={running} onCancel={actions.cancelActivity} />
+      ) : asking.value ? (
         <Question
           yes={words.remove}
           no={words.keep}
@@ -40,10 +45,20 @@ export function WaitingModel({ model, actions, onRemove }: WaitingModelProps) {
           }}
           onNo={ask(false)}
         >
-          {words.removeAsk(size)} {words.removeThenFile}
+          {words.removeAsk(size)} {model.url ? words.removeThenDownload(size) : words.removeThenFile}
         </Question>
       ) : (
         <div class="actions">
+          {model.renewable && (
+            <button
+              type="button"
+              class="button primary"
+              aria-label={words.useNamed(model.name)}
+              onClick={() => actions.use(model.id)}
+            >
+              {words.use}
+            </button>
+          )}
           <button
             type="button"
             class="button plain danger"
