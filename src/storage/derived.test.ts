@@ -93,6 +93,30 @@ describe('what is derived', () => {
     expect(server.starts).toHaveLength(2);
   });
 
+  test('is verified without loss of what is recorded meanwhile', async () => {
+    const server = await fileServer();
+    const files = memoryFileStore();
+    const store = await openStore(files, { clock: { ...clock, now: () => 1234 } });
+    await store.download(model(server.url));
+    const meanwhile = async (now: () => Promise<void>) => {
+      let done: Promise<void> | undefined;
+      await store.verify('big', {
+        onProgress: () => {
+          done ??= now();
+        },
+      });
+      await done;
+    };
+    await meanwhile(() => store.markUsed('big'));
+    expect(store.record('big')?.lastUsedAt).toBe(1234);
+    files.contents.get(directoryOf('big'))!.get('norms.bin')![9] ^= 1;
+    await meanwhile(() => store.setProbe('big', 'passed'));
+    const record = store.record('big');
+    expect(record).toMatchObject({ lastUsedAt: 1234, probe: { outcome: 'passed' } });
+    expect(await readRecord(files, directoryOf('big'), RECORD_FILE)).toEqual(record);
+    expect(await store.verify('big')).toEqual({ damaged: [], repaired: [] });
+  });
+
   test('a damaged part whose source cannot be reached is named, and is not served', async () => {
     let there = true;
     const url = await serve((request, response) => {

@@ -246,7 +246,9 @@ export class ModelStore {
     const record = this.#require(id);
     const { damaged, repaired } = await this.#writings.run(id, options, async (own) => {
       const result = await verifyModel(this.#env, record, own);
-      this.#records.set(id, result.record);
+      // It may have been used or have answered its probe meanwhile.
+      const { lastUsedAt, probe } = this.#require(id);
+      if (result.record !== record) await this.#amend(id, { ...result.record, lastUsedAt, probe });
       return result;
     });
     return { damaged, repaired };
