@@ -10,7 +10,15 @@ import type { Environment } from './environment.ts';
 import { withJoined } from './joined-files.ts';
 import { PROGRESS_FILE } from './progress-log.ts';
 import type { ModelRecord } from './record.ts';
-import { directoryOf, JOURNAL_FILE, PAUSED_FILE, RECORD_FILE, removeRecord, writeRecord } from './record.ts';
+import {
+  directoryOf,
+  JOURNAL_FILE,
+  OFFER_FILE,
+  PAUSED_FILE,
+  RECORD_FILE,
+  removeRecord,
+  writeRecord,
+} from './record.ts';
 
 /** Elements of a long array that are made into text at once. */
 const SLICE = 8192;
@@ -73,7 +81,7 @@ export function summaryOf({ tensors, config }: Pick<ModelSource, 'tensors' | 'co
 export async function completeRecord({ files }: Environment, record: ModelRecord): Promise<ModelRecord> {
   const directory = directoryOf(record.id);
   await writeRecord(files, RECORD_FILE, record);
-  await removeRecord(files, directory, JOURNAL_FILE);
+  for (const file of [JOURNAL_FILE, OFFER_FILE] as const) await removeRecord(files, directory, file);
   for (const file of [PROGRESS_FILE, PAUSED_FILE]) await files.removeFile(directory, file);
   return record;
 }

@@ -210,6 +210,23 @@ describe('a source that has changed', () => {
     expect(storedBytes(files).equals(gguf)).toBe(true);
   });
 
+  test('before a byte was fetched is nothing to tell of', async () => {
+    const server = await fileServer();
+    const old = model(server.url, { file: Buffer.from('another file') });
+    const files = await downloadUpTo(memoryFileStore(), old, 0);
+    expect(await (await openStore(files)).unfinished()).toMatchObject([{ bytesDone: 0 }]);
+    const notices: string[] = [];
+    const onNotice = (notice: string) => notices.push(notice);
+    await (await openStore(files)).download(model(server.url), { onNotice });
+    expect(notices).toEqual([]);
+
+    server.date = 'Tue, 01 Sep 2026 00:00:00 GMT';
+    const unpinned = model(server.url, { pin: false });
+    const origin = { ...unpinned.origin, lastModified: 'Sat, 01 Aug 2026 00:00:00 GMT' };
+    await (await openStore(memoryFileStore())).download({ ...unpinned, origin }, { onNotice });
+    expect(notices).toEqual([]);
+  });
+
   test('without a pin goes on when the last bytes are the same, and records the hash', async () => {
     const server = await fileServer();
     const wanted = model(server.url, { pin: false });

@@ -7,8 +7,8 @@ import type { Environment } from './environment.ts';
 import { SourceChanged } from './http-range.ts';
 import type { Ingested } from './ingest.ts';
 import { ingest } from './ingest.ts';
-import { PartialSource } from './partial-source.ts';
-import { purge } from './purge.ts';
+import { fetchedBytes, PartialSource } from './partial-source.ts';
+import { purgeFetched } from './purge.ts';
 import type { ModelRecord } from './record.ts';
 import { directoryOf, JOURNAL_FILE, newJournal, PAUSED_FILE, readRecord } from './record.ts';
 import { isUseless } from './renew.ts';
@@ -89,12 +89,10 @@ export async function downloadModel(
         });
       }
       const { bytes, lastModified } = await urlFacts(wanted.origin.url, { fetch: env.fetch, signal: options.signal });
-      const freed = await purge(env.files, directory);
       wanted = { ...wanted, bytes, origin: { ...wanted.origin, lastModified } };
+      const anew = await withoutFetched(env, directory);
       if (bytes !== model.bytes) throw new AnotherSize(error.message, wanted);
-      options.onNotice?.(
-        `${error.message}, so its download begins anew without the ${sizeText(freed)} fetched before.`,
-      );
+      if (anew) options.onNotice?.(`${error.message}, so ${anew}`);
     }
   }
 }
@@ -126,7 +124,7 @@ async function attempt(env: Environment, model: DownloadableModel, options: Down
   } catch (cause) {
     await partial.close();
     const error = LapisError.from(cause);
-    if (isUseless(error) && !(error instanceof SourceChanged)) await purge(env.files, directoryOf(model.id));
+    if (isUseless(error) && !(error instanceof SourceChanged)) await purgeFetched(env.files, directoryOf(model.id));
     throw error.code === 'quota' ? await outOfSpace(env.files, needed(), error) : error;
   } finally {
     hashing?.close();
@@ -134,11 +132,18 @@ async function attempt(env: Environment, model: DownloadableModel, options: Down
   }
   // Not what was published. Perhaps the disk has lost what was right when it was written.
   if (await restoredAny(env, model, partial.journal, options)) return attempt(env, model, options);
-  await purge(env.files, directoryOf(model.id));
+  await purgeFetched(env.files, directoryOf(model.id));
   throw new LapisError(
     'corrupt',
     `What was downloaded is not ${model.name} as published (its SHA-256 differs), so it was deleted.`,
   );
+}
+
+/** Deletes what was fetched, and says what that means for the download; undefined when nothing was. */
+async function withoutFetched({ files }: Environment, directory: string): Promise<string | undefined> {
+  const fetched = await fetchedBytes(files, directory);
+  await purgeFetched(files, directory);
+  return fetched > 0 ? `its download begins anew without the ${sizeText(fetched)} fetched before.` : undefined;
 }
 
 /** What an earlier attempt has stored of this very file, or a beginning. */
@@ -150,9 +155,8 @@ async function openPartial(
   const { id, name, origin, bytes } = model;
   const directory = directoryOf(id);
   const begin = async (why?: string) => {
-    const freed = await purge(env.files, directory);
-    if (why && freed > 0)
-      onNotice?.(`${why}, so its download begins anew without the ${sizeText(freed)} fetched before.`);
+    const anew = await withoutFetched(env, directory);
+    if (why && anew) onNotice?.(`${why}, so ${anew}`);
     return PartialSource.open(env.files, newJournal(model, origin, bytes, env.recipe.schemaVersion), {
       ...env,
       signal,

@@ -17,7 +17,7 @@ import type { IngestOptions } from './ingest.ts';
 import { copyPackaged, packageManifest } from './package-model.ts';
 import { storedBytes } from './progress-log.ts';
 import type { SweepResult } from './purge.ts';
-import { purge, sweep } from './purge.ts';
+import { purge, purgeFetched, sweep } from './purge.ts';
 import type { ModelRecord, ProbeOutcome } from './record.ts';
 import { directoryOf, JOURNAL_FILE, PAUSED_FILE, RECORD_FILE, readRecord, writeRecord } from './record.ts';
 import type { WaitingModel } from './renew.ts';
@@ -191,11 +191,13 @@ export class ModelStore {
     else await files.removeFile(directory, PAUSED_FILE);
   }
 
-  /** Ends a download and deletes what was fetched; returns the bytes freed. A complete model stays, one that waits too. */
+  /**
+   * Ends a download and deletes what was fetched; returns the bytes freed. A complete model stays, one that waits too, and so does
+   * the offer of what had to be deleted before.
+   */
   async discard(id: string): Promise<number> {
     await this.#writings.stop(id);
-    this.#offers.delete(id);
-    return this.#records.has(id) || this.#waiting.has(id) ? 0 : purge(this.#env.files, directoryOf(id));
+    return this.#records.has(id) || this.#waiting.has(id) ? 0 : purgeFetched(this.#env.files, directoryOf(id));
   }
 
   /**

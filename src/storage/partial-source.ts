@@ -12,6 +12,15 @@ import { planStored } from './stored-plan.ts';
 /** The beginning of a source, until its header says how the rest is to be cut into shards. */
 const HEAD_FILE = 'head.bin';
 
+/** How many bytes of a source a directory holds, whatever its journal says of them. */
+export async function fetchedBytes(store: FileStore, directory: string): Promise<number> {
+  const files = await store.files(directory);
+  // Shards beside a head are copies of it.
+  const head = files.find(({ name }) => name === HEAD_FILE);
+  const shards = files.filter(({ name }) => name.startsWith('shard-'));
+  return head?.bytes ?? shards.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
 /** Bytes read or copied at once, so that others in this thread have their turn. */
 const STEP_BYTES = 4 * 1024 * 1024;
 

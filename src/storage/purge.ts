@@ -5,6 +5,7 @@ import { PartialSource } from './partial-source.ts';
 import { storedBytes } from './progress-log.ts';
 import type { ModelRecord } from './record.ts';
 import {
+  copiesOf,
   directoryOf,
   isCurrent,
   JOURNAL_FILE,
@@ -84,6 +85,19 @@ export async function purge(store: FileStore, directory: string): Promise<number
   return freed;
 }
 
+/** Deletes what was fetched of a model and says how many bytes that freed. That it is offered again stays. */
+export async function purgeFetched(store: FileStore, directory: string): Promise<number> {
+  if (!(await offerIn(store, directory))) return purge(store, directory);
+  const fetched = (await store.files(directory)).filter(({ name }) => !copiesOf(OFFER_FILE).includes(name));
+  for (const { name } of fetched) await store.removeFile(directory, name);
+  return fetched.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+async function offerIn(store: FileStore, directory: string): Promise<ModelRecord | undefined> {
+  const offer = await readRecord(store, directory, OFFER_FILE);
+  return offer && offer !== 'damaged' && directoryOf(offer.id) === directory ? offer : undefined;
+}
+
 /** Deletes a model, and says so; of a download it keeps where it can be had again. */
 async function purgeModel(env: Environment, record: ModelRecord, was: string): Promise<Left> {
   const { id, origin, bytes } = record;
@@ -109,16 +123,19 @@ async function sweepUnfinished(env: Environment, directory: string): Promise<Lef
     if (error && isUseless(error)) return purgeModel(env, journal, `What there was of ${journal.name} was ${was}`);
     return {
       waiting: journal.origin.kind === 'url' ? undefined : await keptImport(env, journal),
+      offer: await offerIn(env.files, directory),
       notice:
         error &&
         `What there is of ${journal.name} was ${was}. It could not be looked through (${error.message}) and stays as it is.`,
     };
   }
-  const offer = journal ? undefined : await readRecord(env.files, directory, OFFER_FILE);
-  if (offer && offer !== 'damaged' && directoryOf(offer.id) === directory) return { offer };
-  const freed = await purge(env.files, directory);
-  if (freed === 0) return {};
-  return { notice: `What an interrupted download or import had left was deleted, which freed ${sizeText(freed)}.` };
+  const offer = await offerIn(env.files, directory);
+  const freed = await purgeFetched(env.files, directory);
+  if (freed === 0) return { offer };
+  return {
+    offer,
+    notice: `What an interrupted download or import had left was deleted, which freed ${sizeText(freed)}.`,
+  };
 }
 
 /** Only the person can go on with an import; one of which nothing is stored yet is nothing to tell of. */

@@ -114,7 +114,7 @@ export function directoryOf(id: string): string {
 }
 
 /** A record file and its copy, in the order in which they are written: a crash in between leaves both whole, the first newer. */
-function copiesOf(file: RecordFile): string[] {
+export function copiesOf(file: RecordFile): string[] {
   return [file, file.replace('.json', '.copy.json')];
 }
 

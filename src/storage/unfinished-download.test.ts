@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { RECIPE } from '../model/derived-norms.ts';
 import { WEIGHTS_SCHEMA_VERSION } from '../model/schema-version.ts';
 import type { LapisError } from '../protocol/errors.ts';
+import { directoryOf } from './record.ts';
 import { downloadUpTo, fileServer, gguf, MIB, model, openStore, storedBytes } from './testing/big-model.ts';
 import { failure } from './testing/failure.ts';
 import { memoryFileStore } from './testing/memory-file-store.ts';
@@ -67,6 +68,42 @@ describe('an unfinished download', () => {
     expect(store.notices).toEqual([]);
     expect((await store.download(wanted)).schemaVersion).toBe(77);
     expect(server.starts).toEqual([0, 9 * MIB]);
+  });
+
+  test('of what had to be deleted before leaves that it is offered when it is cancelled, even after a restart', async () => {
+    const server = await fileServer();
+    const wanted = model(server.url);
+    const recipe = { ...RECIPE, schemaVersion: 77 };
+    const next = { recipe, shardBytes: 2 * MIB };
+    const before = memoryFileStore();
+    await (await openStore(before)).download(wanted);
+    const first = await openStore(before, next);
+    let files = before;
+    server.until = 9 * MIB;
+    const onProgress = (done: number) => {
+      if (done < 9 * MIB || files !== before) return;
+      files = before.crash(() => 0);
+      void first.discard('big');
+    };
+    expect(await failure(first.download(wanted, { onProgress }))).toMatchObject({ code: 'aborted' });
+    await first.discard('big');
+    for (const store of [first, await openStore(before, next)]) {
+      expect(store.offers()).toEqual([wanted]);
+      expect(await store.unfinished()).toEqual([]);
+    }
+    expect(storedBytes(before).length).toBe(0);
+
+    const second = await openStore(files, next);
+    expect(await second.unfinished()).toHaveLength(1);
+    expect(second.offers()).toEqual([wanted]);
+    expect(await second.discard('big')).toBeGreaterThan(8 * MIB);
+    const third = await openStore(files, next);
+    expect(third.notices).toEqual([]);
+    expect(third.offers()).toEqual([wanted]);
+    server.until = Number.POSITIVE_INFINITY;
+    await third.download(wanted);
+    expect([...files.contents.get(directoryOf('big'))!.keys()].filter((name) => name.startsWith('offer'))).toEqual([]);
+    expect((await openStore(files, next)).offers()).toEqual([]);
   });
 
   test('that another version would cut otherwise is deleted, with why and what it costs', async () => {
