@@ -1,5 +1,6 @@
 import { LapisError } from '../protocol/errors.ts';
 import type { ModelActivity } from '../protocol/host.ts';
+import { isInTheWay } from '../protocol/host.ts';
 import type { StatusBoard } from './status-board.ts';
 
 export type Activity = Exclude<ModelActivity, { kind: 'none' }>;
@@ -77,9 +78,9 @@ export class Activities {
     await running?.done.catch(() => {});
   }
 
-  /** @throws LapisError `busy` while something is under way */
+  /** @throws LapisError `busy` while something is under way that gives way to nothing */
   requireIdle(): void {
-    const running = this.#running.at(-1);
+    const running = this.#running.findLast(({ shown }) => isInTheWay(shown));
     if (!running) return;
     throw new LapisError('busy', `Lapis is ${running.shown.kind} a model: wait for it or cancel it first.`);
   }

@@ -1,5 +1,6 @@
-import { expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { LapisError } from '../protocol/errors.ts';
+import { memoryDirectory } from '../storage/testing/memory-directory.ts';
 import { A, B, modelsFixture, said } from './testing/models-fixture.ts';
 
 /** B is selected and on the GPU; A, a model of the catalogue, has just been stored. */
@@ -69,19 +70,86 @@ test('an answer that is asked for meanwhile comes first, and the probe is left t
   expect(store.record(A)?.probe?.outcome).toBe('passed');
 });
 
-test('a model that is wanted while it is on its way to its probe is loaded once', async () => {
-  const all = await stored();
-  const { models, store, status, log } = all;
-  const open = hold(all);
-  models.probe(A);
-  await vi.waitFor(() => expect(log).toContain(`destroy ${B}`));
-  const selected = models.select(A);
-  await new Promise((resolve) => setTimeout(resolve));
-  open();
-  await selected;
-  expect(log).toEqual(['stop work', `destroy ${B}`, `start ${A}`]);
-  expect(status.current).toMatchObject({ loadedModelId: A, selectedModelId: A, activity: { kind: 'none' } });
-  expect(store.record(A)?.probe?.outcome).toBe('passed');
+describe('a model that is wanted while it is on its way to its probe', () => {
+  /** A is on its way, and then selected. `loads` counts how often a model was begun with. */
+  async function wanted() {
+    const all = await stored();
+    const loads = vi.spyOn(all.store, 'load');
+    const open = hold(all);
+    all.models.probe(A);
+    await vi.waitFor(() => expect(all.log).toContain(`destroy ${B}`));
+    const selected = all.models.select(A);
+    // What fails before it is looked at is no defect.
+    selected.catch(() => {});
+    await new Promise((resolve) => setTimeout(resolve));
+    return { ...all, loads, open, selected };
+  }
+
+  test('is loaded and asked once', async () => {
+    const { store, status, log, state, loads, open, selected } = await wanted();
+    const answer = vi.spyOn(state, 'answer');
+    open();
+    await selected;
+    expect(loads).toHaveBeenCalledOnce();
+    expect(answer).toHaveBeenCalledOnce();
+    expect(log).toEqual(['stop work', `destroy ${B}`, `start ${A}`]);
+    expect(status.current).toMatchObject({ loadedModelId: A, selectedModelId: A, activity: { kind: 'none' } });
+    expect(store.record(A)?.probe?.outcome).toBe('passed');
+  });
+
+  test('is shown as being loaded, with what has come of it, and nothing else is begun or ends that', async () => {
+    const { models, store, status, fileOf, loads, open, selected } = await wanted();
+    expect(status.current.activity).toMatchObject({ kind: 'loading', modelId: A });
+    for (const refused of [
+      () => models.importFile(fileOf(B)),
+      () => models.importFolder(memoryDirectory('folder')),
+      () => models.exportTo(B, memoryDirectory('out')),
+      () => models.verify(B),
+      () => models.remove(B),
+      () => models.unload(),
+    ]) {
+      await expect(refused()).rejects.toMatchObject({ code: 'busy', message: expect.stringContaining('loading') });
+    }
+    const update = vi.spyOn(status, 'update');
+    open();
+    await selected;
+    expect(update).toHaveBeenCalledWith({ activity: { kind: 'loading', modelId: A, bytesDone: 7, bytesTotal: 9 } });
+    expect(loads).toHaveBeenCalledOnce();
+    expect(store.record(B)).toBeDefined();
+    expect(status.current).toMatchObject({ loadedModelId: A, activity: { kind: 'none' } });
+  });
+
+  test('is not loaded again once that was cancelled', async () => {
+    const { models, status, loads, selected } = await wanted();
+    await models.cancel();
+    await expect(selected).rejects.toMatchObject({ code: 'aborted' });
+    expect(loads).toHaveBeenCalledOnce();
+    expect(status.current).toMatchObject({ selectedModelId: B, activity: { kind: 'none' } });
+    expect(status.current.loadedModelId).toBeUndefined();
+    expect(status.current.error).toBeUndefined();
+  });
+
+  test('is not loaded again when it cannot be, which is said', async () => {
+    const { status, state, loads, open, selected } = await wanted();
+    state.fail = true;
+    open();
+    await expect(selected).rejects.toMatchObject({ code: 'no-gpu' });
+    expect(loads).toHaveBeenCalledOnce();
+    expect(status.current).toMatchObject({ error: { code: 'no-gpu' }, selectedModelId: B, activity: { kind: 'none' } });
+  });
+
+  test('is loaded for who wants it after its probe was cancelled', async () => {
+    const all = await stored();
+    const { models, status, state } = all;
+    const open = hold(all);
+    models.probe(A);
+    await vi.waitFor(() => expect(status.current.activity.kind).toBe('probing'));
+    const cancelled = models.cancel();
+    open();
+    state.gate = Promise.resolve();
+    await Promise.all([cancelled, models.select(A)]);
+    expect(status.current).toMatchObject({ loadedModelId: A, selectedModelId: A });
+  });
 });
 
 test('whatever else a person does comes first too', async () => {

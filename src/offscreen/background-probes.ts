@@ -25,10 +25,13 @@ export interface ProbedModel {
 interface Asking {
   id: string;
   stop: AbortController;
+  /** Whoever has ended it: `stop`, or a person who saw it in the status. */
+  signal: AbortSignal;
   done: Promise<void>;
-  /** Whether somebody wants to use the model when it is on the GPU. */
-  wanted: boolean;
+  /** Who wants to use the model when it is on the GPU, and what is told meanwhile. */
+  wanted?: { onProgress: OnProgress };
   left?: ProbedModel;
+  error?: unknown;
 }
 
 /**
@@ -55,11 +58,13 @@ export class BackgroundProbes {
     if (id === undefined || this.#asking || !this.#options.idle()) return;
     this.#waiting.delete(id);
     const stop = new AbortController();
-    const asking: Asking = { id, stop, done: Promise.resolve(), wanted: false };
+    const asking: Asking = { id, stop, signal: stop.signal, done: Promise.resolve() };
     this.#asking = asking;
     asking.done = this.#ask(asking)
-      // Whatever keeps it from being asked will be told when the model is used.
-      .catch(() => {})
+      // Whatever keeps it from being asked is told to who wants the model, or when it is used.
+      .catch((error: unknown) => {
+        asking.error = error;
+      })
       .then(() => {
         this.#asking = undefined;
         if (!stop.signal.aborted && !asking.wanted) this.goOn();
@@ -72,15 +77,24 @@ export class BackgroundProbes {
     await this.#asking?.done;
   }
 
-  /** The model, if it is the one that is on its way to be asked, which is then the caller's; otherwise ends the one under way. */
-  async takeOver(id: string): Promise<ProbedModel | undefined> {
+  /**
+   * The model, if it is the one that is on its way to be asked, which is then the caller's, as is its load: `signal` ends that, and
+   * what it fails with is thrown. Otherwise ends the one under way.
+   *
+   * @throws LapisError what the load throws
+   */
+  async takeOver(id: string, signal: AbortSignal, onProgress: OnProgress): Promise<ProbedModel | undefined> {
     const asking = this.#asking;
-    if (asking?.id !== id || asking.stop.signal.aborted) {
+    if (asking?.id !== id || asking.signal.aborted) {
       await this.giveWay();
       return undefined;
     }
-    asking.wanted = true;
+    asking.wanted = { onProgress };
+    const forward = () => asking.stop.abort(signal.reason);
+    signal.addEventListener('abort', forward);
     await asking.done;
+    signal.removeEventListener('abort', forward);
+    if (!asking.left && asking.error !== undefined) throw asking.error;
     return asking.left;
   }
 
@@ -94,7 +108,11 @@ export class BackgroundProbes {
     const begin = { kind: 'probing' as const, modelId: id, bytesDone: 0, bytesTotal: record.bytes };
     await activities.quietly(begin, async (cancelled, onProgress) => {
       const signal = AbortSignal.any([stop.signal, cancelled]);
-      const model = await open(id, signal, onProgress);
+      asking.signal = signal;
+      const model = await open(id, signal, (bytesDone, bytesTotal) => {
+        onProgress(bytesDone, bytesTotal);
+        asking.wanted?.onProgress(bytesDone, bytesTotal);
+      });
       let asked = false;
       try {
         const outcome = signal.aborted ? undefined : await runProbe(probe, model.engine, signal);

@@ -6,7 +6,7 @@ import { fileId } from '../storage/import-file.ts';
 import type { DownloadableModel, ModelStore } from '../storage/model-store.ts';
 import type { ModelRecord } from '../storage/record.ts';
 import type { WaitingModel } from '../storage/renew.ts';
-import type { OnProgress } from './activities.ts';
+import type { Activity, OnProgress, Work } from './activities.ts';
 import { Activities } from './activities.ts';
 import { BackgroundProbes } from './background-probes.ts';
 import type { KeyValue } from './key-value.ts';
@@ -145,23 +145,20 @@ export class Models {
   /** Stores and selects a file. @throws LapisError `busy`, and what storing or loading it throws */
   async importFile(file: File): Promise<ModelRecord> {
     const id = fileId(file.name);
-    await this.#probes.giveWay();
-    this.#activities.requireIdle();
-    if (this.#running?.id === id) await this.#unload();
-    const record = await this.#activities.alone(
-      { kind: 'storing', modelId: id, bytesDone: 0, bytesTotal: file.size },
-      (signal, onProgress) => this.#store.importFile(file, { signal, onProgress }),
-    );
+    const begin = { kind: 'storing' as const, modelId: id, bytesDone: 0, bytesTotal: file.size };
+    const record = await this.#alone(begin, async (signal, onProgress) => {
+      if (this.#running?.id === id) await this.#unload();
+      return this.#store.importFile(file, { signal, onProgress });
+    });
     await this.select(record.id);
     return record;
   }
 
   /** Stores and selects the model of a folder. @throws LapisError `busy`, and what storing or loading it throws */
   async importFolder(directory: FileSystemDirectoryHandle): Promise<ModelRecord> {
-    await this.#probes.giveWay();
-    const record = await this.#activities.alone(
-      { kind: 'importing', modelId: directory.name, bytesDone: 0, bytesTotal: 0 },
-      (signal, onProgress) => this.#store.importFolder(directory, { signal, onProgress }),
+    const begin = { kind: 'importing' as const, modelId: directory.name, bytesDone: 0, bytesTotal: 0 };
+    const record = await this.#alone(begin, (signal, onProgress) =>
+      this.#store.importFolder(directory, { signal, onProgress }),
     );
     // It may have taken the place of the one that runs.
     if (this.#running?.id === record.id) await this.#unload();
@@ -172,8 +169,7 @@ export class Models {
   /** @throws LapisError `busy`, and what the store throws */
   async exportTo(id: string, directory: FileSystemDirectoryHandle): Promise<void> {
     const bytesTotal = this.#stored(id).bytes;
-    await this.#probes.giveWay();
-    await this.#activities.alone({ kind: 'exporting', modelId: id, bytesDone: 0, bytesTotal }, (signal, onProgress) =>
+    await this.#alone({ kind: 'exporting', modelId: id, bytesDone: 0, bytesTotal }, (signal, onProgress) =>
       this.#store.exportTo(id, directory, { signal, onProgress }),
     );
   }
@@ -181,8 +177,7 @@ export class Models {
   /** @throws LapisError `busy`, and what the store throws */
   async verify(id: string): Promise<VerifyResult> {
     const bytesTotal = this.#stored(id).bytes;
-    await this.#probes.giveWay();
-    return this.#activities.alone({ kind: 'verifying', modelId: id, bytesDone: 0, bytesTotal }, (signal, onProgress) =>
+    return this.#alone({ kind: 'verifying', modelId: id, bytesDone: 0, bytesTotal }, (signal, onProgress) =>
       this.#store.verify(id, { signal, onProgress }),
     );
   }
@@ -194,7 +189,9 @@ export class Models {
 
   /** Deletes a stored model, or forgets one that was. @throws LapisError `busy`, `no-model` */
   async remove(id: string): Promise<void> {
+    this.#activities.requireIdle();
     await this.#probes.giveWay();
+    // Something may have begun meanwhile.
     this.#activities.requireIdle();
     if (!this.#waiting(id) && !this.#offer(id)) this.#stored(id);
     if (this.#running?.id === id) await this.#unload();
@@ -205,6 +202,14 @@ export class Models {
       this.#status.update({ selectedModelId: next });
     }
     this.refresh();
+  }
+
+  /** Does one long thing that the person asked for: a probe ends for it. @throws LapisError `busy`, or what `work` throws */
+  async #alone<T>(begin: Activity, work: Work<T>): Promise<T> {
+    return this.#activities.alone(begin, async (signal, onProgress) => {
+      await this.#probes.giveWay();
+      return work(signal, onProgress);
+    });
   }
 
   /** Loads a model and makes it the selected one, before anybody who waits for the load goes on. */
@@ -218,8 +223,10 @@ export class Models {
         const name = known?.name ?? id.replace(/^file:/, '');
         throw new LapisError('no-model', `${name} is not stored: download it or choose its file in the settings.`);
       }
-      const probed = await this.#probes.takeOver(id);
-      await this.#unload();
+      if (packaged || waiting) {
+        await this.#probes.giveWay();
+        await this.#unload();
+      }
       if (packaged) {
         await this.#activities.beside(
           { kind: 'storing', modelId: id, bytesDone: 0, bytesTotal: packaged.bytes },
@@ -236,6 +243,8 @@ export class Models {
       const model = await this.#activities.beside(
         { kind: 'loading', modelId: id, bytesDone: 0, bytesTotal },
         async (signal, onProgress) => {
+          const probed = await this.#probes.takeOver(id, signal, onProgress);
+          await this.#unload();
           const model = probed?.model ?? (await this.#open(id, signal, onProgress));
           await this.#examine(id, model, signal, probed?.asked);
           return model;

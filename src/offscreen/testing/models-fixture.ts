@@ -60,10 +60,11 @@ export async function modelsFixture() {
       yield state.answer();
     },
   } as unknown as TextEngine;
-  const start: StartModel = async (source, { signal }) => {
+  const start: StartModel = async (source, { signal, onProgress }) => {
     for await (const _ of source.weights({ signal })) if (signal.aborted) break;
     await Promise.race([state.gate, new Promise((resolve) => signal.addEventListener('abort', resolve))]);
     signal.throwIfAborted();
+    onProgress({ bytesDone: 7, bytesTotal: 9 });
     if (state.fail) throw new LapisError('no-gpu', 'There is no GPU.');
     log.push(`start ${source.id}`);
     const model: RunningModel = {
