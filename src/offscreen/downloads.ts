@@ -67,6 +67,11 @@ export class Downloads {
     return [...this.#downloads.values()].some(({ state }) => isUnderWay(state));
   }
 
+  /** What the download of that id is to bring, until it is stored or cancelled. */
+  model(id: string): DownloadableModel | undefined {
+    return this.#downloads.get(id)?.model;
+  }
+
   /** Takes up what an earlier engine worker left. */
   async restore(): Promise<void> {
     const kept = (await this.#keyValue.get<Kept[]>(DOWNLOADS_KEY)) ?? [];

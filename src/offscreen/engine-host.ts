@@ -3,9 +3,10 @@ import { chatSettingsOf, overridesOf } from '../protocol/chat-settings.ts';
 import { LapisError } from '../protocol/errors.ts';
 import type { GenerateEvent, GenerateRequest } from '../protocol/generation.ts';
 import type { ChatSettings, LapisHost } from '../protocol/host.ts';
-import { CATALOGUE, DEMO_MODEL_ID } from '../storage/catalogue.ts';
+import type { CatalogueModel } from '../storage/catalogue.ts';
+import { DEMO_MODEL_ID } from '../storage/catalogue.ts';
+import type { StorageOptions } from '../storage/environment.ts';
 import { ModelStore } from '../storage/model-store.ts';
-import { openOpfs } from '../storage/opfs.ts';
 import { Benchmark } from './benchmark.ts';
 import { Chat } from './chat.ts';
 import { Downloads } from './downloads.ts';
@@ -25,6 +26,10 @@ export interface EngineHost extends LapisHost {
 }
 
 export interface EngineHostOptions {
+  /** Where models are kept. */
+  storage: StorageOptions;
+  /** What can be had; of what is packaged, only what is there is offered. */
+  catalogue: readonly CatalogueModel[];
   keyValue: KeyValue;
   start: StartModel;
   /** Bytes of GPU memory that a model takes at the default context length. */
@@ -35,10 +40,10 @@ export interface EngineHostOptions {
 const OVERRIDES_KEY = 'chat-overrides';
 
 /** Everything that pages may ask for, in one place. Opening it sweeps the storage before anything is served. */
-export async function openEngineHost({ keyValue, start, gpuBytes }: EngineHostOptions): Promise<EngineHost> {
+export async function openEngineHost(options: EngineHostOptions): Promise<EngineHost> {
+  const { keyValue, start, gpuBytes } = options;
   const selected = (await keyValue.get<string>(SELECTED_MODEL_KEY)) ?? DEMO_MODEL_ID;
-  const packageUrl = (path: string) => new URL(`/${path}`, self.location.origin).href;
-  const store = await ModelStore.open({ files: await openOpfs(), packageUrl });
+  const store = await ModelStore.open(options.storage);
   const notices = await Notices.open(keyValue);
   const status = new StatusBoard(selected);
 
@@ -55,11 +60,10 @@ export async function openEngineHost({ keyValue, start, gpuBytes }: EngineHostOp
     for (const { stop } of working) stop.abort();
     await Promise.all([...working].map(({ done }) => done));
   };
-  const catalogue = await store.available(CATALOGUE);
+  const catalogue = await store.available(options.catalogue);
   const answering = () => asked > 0 || benchmark.running;
   const models = new Models({ store, status, keyValue, notices, start, stopWork, answering, catalogue });
   const entries = new ModelEntries({ store, catalogue, gpuBytes });
-  const sources = new ModelSources(catalogue, store);
   const terms = new Terms(keyValue);
   const downloads = new Downloads({
     store,
@@ -68,6 +72,7 @@ export async function openEngineHost({ keyValue, start, gpuBytes }: EngineHostOp
     onDisk: () => models.refresh(),
     onStored: (id) => models.probe(id),
   });
+  const sources = new ModelSources(catalogue, store, downloads);
 
   /** One generation with the selected model, which is loaded first if need be. Always ends with one `end` or `error`. */
   async function* generate(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<GenerateEvent> {

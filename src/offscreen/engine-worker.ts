@@ -4,6 +4,9 @@ import type { LapisHost } from '../protocol/host.ts';
 import type { ConnectMessage } from '../protocol/host-channel.ts';
 import { holdLock, isMessage } from '../protocol/host-channel.ts';
 import { serveHost } from '../protocol/host-server.ts';
+import { CATALOGUE } from '../storage/catalogue.ts';
+import { openOpfs } from '../storage/opfs.ts';
+import type { EngineHost } from './engine-host.ts';
 import { openEngineHost } from './engine-host.ts';
 import { indexedDbKeyValue } from './key-value.ts';
 import type { LifelineAnswer, LifelineMessage } from './lifeline.ts';
@@ -12,10 +15,7 @@ import { gpuBytes, startModel } from './start-model.ts';
 /* The engine worker: the only context that owns the GPU device, the conversation and the handles of stored weights. */
 
 const lock = `lapis-engine-${crypto.randomUUID()}`;
-const opening = Promise.all([
-  openEngineHost({ keyValue: indexedDbKeyValue, start: startModel, gpuBytes }),
-  holdLock(lock),
-]);
+const opening = Promise.all([open(), holdLock(lock)]);
 let connections = 0;
 
 /** A toolbar icon that changes more often tells nobody more. */
@@ -27,6 +27,12 @@ addEventListener('message', (event: MessageEvent) => {
   if (isMessage<LifelineMessage>(event.data, 'lifeline')) void stayInTouch(port);
   else if (isMessage<ConnectMessage>(event.data, 'connect')) void serve(port, event.data);
 });
+
+async function open(): Promise<EngineHost> {
+  const packageUrl = (path: string) => new URL(`/${path}`, self.location.origin).href;
+  const storage = { files: await openOpfs(), packageUrl };
+  return openEngineHost({ storage, catalogue: CATALOGUE, keyValue: indexedDbKeyValue, start: startModel, gpuBytes });
+}
 
 async function stayInTouch(lifeline: MessagePort): Promise<void> {
   const say = (answer: LifelineAnswer) => lifeline.postMessage(answer);
