@@ -91,8 +91,7 @@ describe.skipIf(!findChromium())('a download whose host is killed', { timeout: L
       await untilDownload(page, MODEL, `has ${here} bytes`, ({ bytesDone }) => bytesDone === here);
       // What goes on to one that is just dying would be counted as fetched; the service worker takes no part in it.
       const ended = victim === 'service worker' ? undefined : hub.ended();
-      await kill[victim]();
-      await ended;
+      await Promise.all([kill[victim](), ended]);
       hub.serve(MODEL.url, { content, stallAt: next });
     }
     await untilStored(page, browser, MODEL);
