@@ -144,7 +144,7 @@ export interface HostStatus {
   models: number;
   /** Why the answers of the loaded model are not to be trusted, in a sentence. */
   suspect?: string;
-  /** What all models take on the disk, and how much more the browser would store. */
+  /** What all models and unfinished downloads take on the disk, and how much more the browser would store. */
   storage?: { usedBytes: number; freeBytes?: number };
   /** Why the last load or other activity failed. */
   error?: ErrorPayload;

@@ -37,7 +37,7 @@ export const modelStrings = {
     forgetNamed: (name: string) => `Forget ${name}`,
     removed: (name: string) => `${name} was deleted.`,
     busy: 'Another model is being worked on. Cancel that, or wait until it is done.',
-    used: (used: string) => `${used} used`,
+    used: (used: string) => `Stored models and downloads: ${used}`,
     free: (free: string) => `${free} free`,
     whole: 'Every byte is as it was stored.',
     repaired: (count: number) =>

@@ -168,7 +168,7 @@ export const strings = {
     noModel: 'none',
     gpuMemory: 'GPU memory in use',
     schema: 'Weights schema',
-    storage: 'Storage used',
+    storage: 'Stored models and downloads',
     error: 'Last error',
     notice: 'Notice',
     measure: 'Measure speed',

@@ -99,7 +99,12 @@ describe.skipIf(!executablePath)('diagnostics, around a pretended host', () => {
     const copied = await catchCopies(page);
     await section.getByRole('button', { name: 'Copy as text' }).click();
     await section.getByText('Copied').waitFor();
-    expect(await copied()).toContain('Writing: 81.3 tokens/s (128 tokens)');
+    const text = await copied();
+    expect(text).toContain('Writing: 81.3 tokens/s (128 tokens)');
+    // As the list of models says it.
+    const [stored = ''] = (await page.locator('.storage').textContent())?.split(' · ') ?? [];
+    expect(stored).toBe('Stored models and downloads: 9.80 MB');
+    expect(text.split('\n')).toContain(stored);
     expect(wrong).toEqual([]);
     if (process.env.LAPIS_PICTURES) {
       for (const colorScheme of ['light', 'dark'] as const) {

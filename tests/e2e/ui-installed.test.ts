@@ -77,7 +77,7 @@ describe.skipIf(!findChromium())('the models in the settings of the installed ex
     expect(Number(rows.Parameters.replaceAll(',', ''))).toBeGreaterThan(1_000_000);
     expect(rows['GPU memory needed']).toMatch(/ MB$/);
     expect(rows['SHA-256 of the source']).toBe(createHash('sha256').update(content).digest('hex'));
-    await settings.getByText(/^[\d.]+ MB used · .* free$/).waitFor();
+    await settings.getByText(/^Stored models and downloads: [\d.]+ MB · .* free$/).waitFor();
   });
 
   test('is verified, unloaded and loaded again', async () => {

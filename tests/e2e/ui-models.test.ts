@@ -44,7 +44,7 @@ describe.skipIf(!executablePath)('the models in the settings', () => {
   test('tell what a model is, what it takes and where it came from', async () => {
     await using opened = await open(OPTIONS_SCENES['several models']);
     const { page } = opened;
-    await page.getByText('1.54 GB used · 52.4 GB free').waitFor();
+    await page.getByText('Stored models and downloads: 1.54 GB · 52.4 GB free').waitFor();
     const card = cardOf(page, 'Gemma 3 1B');
     await card.getByText('1.0 B parameters · Q4_K · Q8_0 · Q6_K · 1.09 GB of GPU memory · used 3 days ago').waitFor();
     const source = card.getByText(STORED_GEMMA.details!.source);

@@ -17,25 +17,18 @@ export function DiagnosticsSection({ state, platform }: { state: HostState; plat
   const measurement = useMeasurement(state.host);
   const copied = useSignal('');
   const browser = useSignal<string>(navigator.userAgent);
-  const storageBytes = useSignal<number | undefined>(undefined);
   const status = state.status.value;
   useEffect(() => {
     browserName(navigator).then((name) => {
       browser.value = name;
     });
   }, []);
-  useEffect(() => {
-    navigator.storage.estimate().then(({ usage }) => {
-      storageBytes.value = usage;
-    });
-  }, [status?.models]);
 
   const measured = measurement.state.value;
   const result = measured.kind === 'done' ? measured.result : undefined;
   const surroundings = {
     version: platform.version,
     browser: browser.value,
-    storageBytes: storageBytes.value,
     status,
     error: state.unreachable.value?.toPayload() ?? status?.error,
   };

@@ -16,6 +16,7 @@ const STATUS: HostStatus = {
   notices: [{ at: 1, text: 'Gemma 3 270M was removed.' }],
   kernelNotice: 'Slower kernels are used.',
   suspect: 'It said “green”.',
+  storage: { usedBytes: 8e8, freeBytes: 1e9 },
   gpuBytes: 912_000_000,
   schemaVersion: 3,
 };
@@ -42,7 +43,7 @@ const RESULT: BenchmarkResult = {
 
 describe('the text to copy', () => {
   test('has all that a bug report needs', () => {
-    const text = reportText({ version: '0.1.0', browser: 'Chrome 156', storageBytes: 8e8, status: STATUS }, RESULT);
+    const text = reportText({ version: '0.1.0', browser: 'Chrome 156', status: STATUS }, RESULT);
     for (const part of [
       'Lapis: 0.1.0',
       'Browser: Chrome 156',
@@ -50,7 +51,7 @@ describe('the text to copy', () => {
       'GPU features in use: subgroups, shader-f16',
       'Model in use: gemma-3-1b-it-q4_k_m',
       'Weights schema: 3',
-      'Storage used: 800 MB',
+      'Stored models and downloads: 800 MB',
       'Notice: Gemma 3 270M was removed.',
       'Notice: Slower kernels are used.',
       'Notice: It said “green”.',

@@ -10,8 +10,6 @@ export type Row = [label: string, value: string];
 export interface Surroundings {
   version: string;
   browser: string;
-  /** Bytes that all of this origin's storage takes. */
-  storageBytes?: number;
   /** Undefined while the engine cannot be reached. */
   status?: HostStatus;
   error?: ErrorPayload;
@@ -20,7 +18,7 @@ export interface Surroundings {
 const words = strings.diagnostics;
 
 /** What this Lapis is and runs on. */
-export function facts({ version, browser, storageBytes, status, error }: Surroundings): Row[] {
+export function facts({ version, browser, status, error }: Surroundings): Row[] {
   const rows: Row[] = [
     [words.version, version],
     [words.browser, browser],
@@ -30,7 +28,7 @@ export function facts({ version, browser, storageBytes, status, error }: Surroun
     [words.gpuMemory, formatBytes(status?.gpuBytes ?? 0)],
   ];
   if (status) rows.push([words.schema, String(status.schemaVersion)]);
-  if (storageBytes !== undefined) rows.push([words.storage, formatBytes(storageBytes)]);
+  if (status?.storage) rows.push([words.storage, formatBytes(status.storage.usedBytes)]);
   if (error) rows.push([words.error, `${error.code}: ${error.message}`]);
   return rows;
 }

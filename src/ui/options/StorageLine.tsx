@@ -2,7 +2,7 @@ import type { HostStatus } from '../../protocol/host.ts';
 import { formatBytes } from '../format.ts';
 import { strings } from '../strings.ts';
 
-/** How much disk all models take, and how much the browser would still give. */
+/** How much disk all models and unfinished downloads take, and how much the browser would still give. */
 export function StorageLine({ storage }: { storage: HostStatus['storage'] }) {
   if (!storage) return null;
   const { usedBytes, freeBytes } = storage;
