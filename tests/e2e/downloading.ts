@@ -105,7 +105,7 @@ export function untilStored(page: Page, browser: Lapis, { id }: Pin) {
 }
 
 /** The names and sizes of all that is stored of a model. */
-export function storedFiles(page: Page, { id }: Pin): Promise<Record<string, number>> {
+export function storedFiles(page: Page, { id }: Pick<Pin, 'id'>): Promise<Record<string, number>> {
   return page.evaluate(async (name) => {
     const found: Record<string, number> = {};
     const models = await (await navigator.storage.getDirectory()).getDirectoryHandle('models', { create: true });
@@ -120,7 +120,7 @@ export function storedFiles(page: Page, { id }: Pin): Promise<Record<string, num
 }
 
 /** The SHA-256 of a stored model's shards, joined, as the page reads them. */
-export function storedHash(page: Page, { id }: Pin): Promise<string> {
+export function storedHash(page: Page, { id }: Pick<Pin, 'id'>): Promise<string> {
   return page.evaluate(async (name) => {
     const models = await (await navigator.storage.getDirectory()).getDirectoryHandle('models');
     const parts: [string, File][] = [];
@@ -134,7 +134,7 @@ export function storedHash(page: Page, { id }: Pin): Promise<string> {
 }
 
 /** That the model answers: with random weights no text is right, but there is one. */
-export async function answers(page: Page, browser: Lapis, { id }: Pin): Promise<number> {
+export async function answers(page: Page, browser: Lapis, { id }: Pick<Pin, 'id'>): Promise<number> {
   await browser.hostCall(page, 'selectModel', id);
   const last = await page.evaluate(async () => {
     const prompt = { kind: 'completion' as const, text: 'The color of the sky is' };
