@@ -212,12 +212,13 @@ describe('a download', () => {
     const error = new AnotherSize('models.example now has a file of 120 bytes', { ...A, bytes: 120 * MB });
     before.attempts[0].fail(error);
     await settle();
-    const rests = { phase: 'paused', notice: error.message, bytesDone: 0, bytesTotal: 120 * MB };
+    const rests = { phase: 'paused', notice: error.message, anotherSize: true, bytesDone: 0, bytesTotal: 120 * MB };
     expect(before.state('a')).toMatchObject(rests);
     expect(before.attempts).toHaveLength(1);
     await before.downloads.resume('a');
     expect(before.attempts[1].bytes).toBe(120 * MB);
     expect(before.state('a')?.notice).toBeUndefined();
+    expect(before.state('a')?.anotherSize).toBeUndefined();
     journals.clear();
     before.attempts[1].fail(error);
     await settle();

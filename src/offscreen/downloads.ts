@@ -82,10 +82,10 @@ export class Downloads {
       download.state = { ...download.state, bytesDone, bytesTotal, notice: known?.notice };
     }
     // One that waited its turn, or for a click, has left nothing on the disk.
-    for (const { model, paused, notice } of kept) {
+    for (const { model, paused, notice, anotherSize } of kept) {
       if (this.#downloads.has(model.id) || this.#store.record(model.id)) continue;
       const download = this.#add(model, paused ? 'paused' : 'queued');
-      download.state = { ...download.state, notice };
+      download.state = { ...download.state, notice, anotherSize };
     }
     this.#changed();
   }
@@ -171,7 +171,7 @@ export class Downloads {
     if (isUnderWay(download.state) || this.#downloads.get(modelId) !== download) return;
     if (phase === 'paused') await this.#setPaused(modelId, false);
     else download.outcome = outcome();
-    this.#update(download, { phase: 'queued', error: undefined, notice: undefined });
+    this.#update(download, { phase: 'queued', error: undefined, notice: undefined, anotherSize: undefined });
     this.#changed();
   }
 
@@ -223,7 +223,9 @@ export class Downloads {
       if (error instanceof AnotherSize) {
         download.model = error.model;
         const { bytes: bytesTotal } = error.model;
-        this.#update(download, { phase: 'paused', error: undefined, notice: error.message, bytesDone: 0, bytesTotal });
+        const { message: notice } = error;
+        const rests = { phase: 'paused', notice, anotherSize: true } as const;
+        this.#update(download, { ...rests, error: undefined, bytesDone: 0, bytesTotal });
       } else if (!signal.aborted) {
         // Whoever stopped it says what it is from now on.
         this.#update(download, { phase: 'failed', error: error.toPayload() });
@@ -265,7 +267,12 @@ export class Downloads {
   #keep(): void {
     const kept: Kept[] = [...this.#downloads.values()]
       .filter(({ state }) => state.phase !== 'failed')
-      .map(({ model, state }) => ({ model, paused: state.phase === 'paused', notice: state.notice }));
+      .map(({ model, state }) => ({
+        model,
+        paused: state.phase === 'paused',
+        notice: state.notice,
+        anotherSize: state.anotherSize,
+      }));
     const text = JSON.stringify(kept);
     if (text === this.#keptText) return;
     this.#keptText = text;
@@ -285,6 +292,7 @@ export class Downloads {
 interface Kept extends KeptDownload {
   model: DownloadableModel;
   notice?: string;
+  anotherSize?: true;
 }
 
 interface Outcome {

@@ -110,6 +110,8 @@ export interface DownloadState {
   retryAt?: number;
   /** What happened, in a sentence: that the source changed and the download began anew, say. */
   notice?: string;
+  /** It rests because its source has a file of another size, whose `bytesTotal` nobody has asked for. */
+  anotherSize?: true;
   /** Why it failed, or is being tried again. */
   error?: ErrorPayload;
 }

@@ -83,6 +83,7 @@ export const DOWNLOADS: Record<string, DownloadState> = {
     phase: 'paused',
     bytesDone: 0,
     bytesTotal: 812_000_000,
+    anotherSize: true,
     notice:
       'huggingface.co now has a file of 812000000 bytes instead of 806058240, so nothing that was fetched before is kept. What is there is a download of 812 MB: it begins when you ask for it.',
   }),

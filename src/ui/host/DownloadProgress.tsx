@@ -26,8 +26,7 @@ const words = strings.download;
 export function DownloadProgress({ download, onPause, onResume, onCancel }: DownloadProgressProps) {
   const asking = useSignal(false);
   const now = useNow(download.phase === 'retrying');
-  const { name, phase, bytesDone, bytesTotal, error, notice } = download;
-  const begun = bytesDone > 0;
+  const { name, phase, bytesDone, bytesTotal, anotherSize, error, notice } = download;
   const goesOn = phase === 'paused' || phase === 'failed';
   return (
     <div class={`activity ${phase}`}>
@@ -67,8 +66,8 @@ export function DownloadProgress({ download, onPause, onResume, onCancel }: Down
         <div class="actions">
           {goesOn ? (
             <button type="button" class="button small primary" aria-label={goOnLabel(download)} onClick={onResume}>
-              {phase === 'failed' ? icons.retry : begun ? icons.play : icons.download}
-              {phase === 'failed' ? words.tryAgain : begun ? words.resume : words.button(formatBytes(bytesTotal))}
+              {phase === 'failed' ? icons.retry : anotherSize ? icons.download : icons.play}
+              {phase === 'failed' ? words.tryAgain : anotherSize ? words.button(formatBytes(bytesTotal)) : words.resume}
             </button>
           ) : (
             phase !== 'preparing' && (

@@ -36,10 +36,10 @@ export function shortWords(download: DownloadState, now: number): string {
   return phase === 'queued' ? state : `${share} · ${state}`;
 }
 
-/** What the button says that lets a paused or failed one go on: of one that has not begun, its size. */
-export function goOnLabel({ name, phase, bytesDone, bytesTotal }: DownloadState): string {
+/** What the button says that lets a paused or failed one go on: of another file than was asked for, its size. */
+export function goOnLabel({ name, phase, anotherSize, bytesTotal }: DownloadState): string {
   if (phase === 'failed') return words.tryAgainNamed(name);
-  return bytesDone > 0 ? words.resumeNamed(name) : words.buttonNamed(name, formatBytes(bytesTotal));
+  return anotherSize ? words.buttonNamed(name, formatBytes(bytesTotal)) : words.resumeNamed(name);
 }
 
 function speedWords({ phase, bytesPerSecond, secondsLeft }: DownloadState): string[] {
