@@ -1,6 +1,7 @@
 import type { ByteSource } from '../model/byte-source.ts';
-import { blobSource } from '../model/byte-source.ts';
 import { LapisError } from '../protocol/errors.ts';
+import { chosenSource } from './chosen-file.ts';
+import { cleanName } from './names.ts';
 
 /* Folders that a person has picked: another part of the disk, with the browser's file system API between. */
 
@@ -14,9 +15,15 @@ export async function fileIn(directory: FileSystemDirectoryHandle, name: string)
   }
 }
 
+/** Its bytes; undefined when it is absent. @throws LapisError from a read, `bad-request` when the browser cannot read it */
 export async function sourceIn(directory: FileSystemDirectoryHandle, name: string): Promise<ByteSource | undefined> {
   const file = await fileIn(directory, name);
-  return file && blobSource(file);
+  return file && sourceOf(directory, file);
+}
+
+/** The bytes of a file of the folder. @throws LapisError from a read, `bad-request` when the browser cannot read it */
+export function sourceOf(directory: FileSystemDirectoryHandle, file: File): ByteSource {
+  return chosenSource(file, `The file ${file.name} of the folder ${cleanName(directory.name)}`);
 }
 
 /** Replaces a file with these bytes. @throws LapisError `quota`, `not-allowed` */

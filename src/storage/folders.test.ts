@@ -103,6 +103,23 @@ describe('a model as a folder', () => {
     );
   });
 
+  test.each(['manifest.json', 'shard-00001.bin'])('is named when its %s cannot be read', async (name) => {
+    const { store, id } = await imported();
+    const folder = memoryDirectory('out');
+    await store.exportTo(id, folder);
+    const { getFileHandle } = folder;
+    folder.getFileHandle = async (...args) => {
+      const handle = await getFileHandle(...args);
+      const file = await handle.getFile();
+      file.slice = () => ({ arrayBuffer: () => Promise.reject(new DOMException('No.', 'NotReadableError')) }) as never;
+      return args[0] === name ? Object.assign(handle, { getFile: async () => file }) : handle;
+    };
+    expect(await failure((await openStore(memoryFileStore())).importFolder(folder))).toMatchObject({
+      code: 'bad-request',
+      message: expect.stringMatching(`^The file ${name} of the folder out could not be read`),
+    });
+  });
+
   test('is not written over another, nor from a damaged copy', async () => {
     const { files, store, id } = await imported();
     const folder = memoryDirectory('out');

@@ -1,6 +1,6 @@
-import { blobSource } from '../model/byte-source.ts';
 import { openGguf } from '../model/gguf.ts';
 import { GEMMA_TERMS } from './catalogue.ts';
+import { chosenSource } from './chosen-file.ts';
 import type { Environment } from './environment.ts';
 import type { IngestOptions } from './ingest.ts';
 import { cleanName } from './names.ts';
@@ -15,12 +15,13 @@ export function fileId(name: string): string {
 /**
  * Stores a GGUF from disk, as `storeLocal` does; its header is read first, so a wrong file costs one sentence and no space.
  *
- * @throws LapisError `corrupt`, `not-gemma`, `unsupported`, `quota`, `aborted`
+ * @throws LapisError `bad-request` when it cannot be read, `corrupt`, `not-gemma`, `unsupported`, `quota`, `aborted`
  */
 export async function importFile(env: Environment, file: File, options: IngestOptions): Promise<ModelRecord> {
   const id = fileId(file.name);
-  await openGguf(blobSource(file), { id, signal: options.signal });
+  const source = chosenSource(file, `The file ${cleanName(file.name)}`);
+  await openGguf(source, { id, signal: options.signal });
   const name = cleanName(file.name.replace(/\.gguf$/i, ''));
   const origin = { kind: 'file' as const, name: cleanName(file.name) };
-  return storeLocal(env, { id, name, license: GEMMA_TERMS, origin }, file, options);
+  return storeLocal(env, { id, name, license: GEMMA_TERMS, origin }, source, options);
 }

@@ -5,9 +5,10 @@ import { MANIFEST_FILE, SHARD_BYTES } from '../model/manifest.ts';
 import { openShards, readManifest, sha256Hex } from '../model/shards.ts';
 import { LapisError } from '../protocol/errors.ts';
 import { GEMMA_TERMS } from './catalogue.ts';
+import { chosenSource } from './chosen-file.ts';
 import { completeRecord, summaryOf } from './derive.ts';
 import type { Environment } from './environment.ts';
-import { fileIn, sourceIn } from './folder-handle.ts';
+import { fileIn, sourceIn, sourceOf } from './folder-handle.ts';
 import { originIn } from './folder-origin.ts';
 import { abortError } from './http-range.ts';
 import type { IngestOptions } from './ingest.ts';
@@ -72,10 +73,11 @@ export async function folderModel(
 }
 
 async function manifestIn(directory: FileSystemDirectoryHandle): Promise<AnyManifest | undefined> {
-  const file = await fileIn(directory, MANIFEST_FILE);
+  const file = await sourceIn(directory, MANIFEST_FILE);
   if (!file) return undefined;
+  const bytes = file.size <= MANIFEST_BYTES && (await file.read(0, file.size));
   try {
-    if (file.size <= MANIFEST_BYTES) return v.parse(anyManifest, JSON.parse(await file.text()));
+    if (bytes) return v.parse(anyManifest, JSON.parse(new TextDecoder().decode(bytes)));
   } catch (error) {
     throw new LapisError('corrupt', `The folder's ${MANIFEST_FILE} is damaged.`, { cause: error });
   }
@@ -98,7 +100,8 @@ async function importGgufShards(
   for (const shard of shards) files.push((await checkedShard(directory, shard, options.signal)).file);
   const origin = { kind: 'folder' as const, name: cleanName(directory.name), verbatim: true };
   const model = { ...modelOf(modelId), origin, published: await originIn(directory) };
-  return storeLocal(env, model, new Blob(files), options);
+  const source = chosenSource(new Blob(files), `The folder ${origin.name}`);
+  return storeLocal(env, model, source, options);
 }
 
 /** Shards that `convert` has quantized. @throws LapisError `stale` when that was under another version */
@@ -108,8 +111,8 @@ async function importShards(
   { modelId, shards }: AnyManifest,
   options: IngestOptions,
 ): Promise<ModelRecord> {
-  const manifestFile = await fileIn(directory, MANIFEST_FILE);
-  const manifest = new Uint8Array((await manifestFile?.arrayBuffer()) ?? new ArrayBuffer(0));
+  const manifestFile = await sourceIn(directory, MANIFEST_FILE);
+  const manifest = (await manifestFile?.read(0, manifestFile.size)) ?? new Uint8Array(0);
   const total = shards.reduce((sum, { bytes }) => sum + bytes, 0);
   return storeConverted(env, directory, modelId, total + manifest.length, options, async (folder) => {
     let done = 0;
@@ -177,7 +180,7 @@ async function checkedShard(
 ): Promise<{ file: File; content: Uint8Array<ArrayBuffer> }> {
   if (signal?.aborted) throw abortError(signal);
   const found = await fileIn(directory, file);
-  const content = found?.size === bytes ? new Uint8Array(await found.arrayBuffer()) : undefined;
+  const content = found?.size === bytes ? await sourceOf(directory, found).read(0, bytes, signal) : undefined;
   if (!found || !content || (await sha256Hex(content)) !== sha256) {
     throw new LapisError(
       'corrupt',

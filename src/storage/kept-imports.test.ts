@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { RECIPE } from '../model/derived-norms.ts';
 import type { StorageOptions } from './environment.ts';
 import { ModelStore } from './model-store.ts';
@@ -192,5 +192,64 @@ describe('a damaged model of another schema version that only the person has', (
     expect(await store.importFolder(exported)).toMatchObject({ id, schemaVersion: 77 });
     expect(files.contents.get(directoryOf(id))?.get('shard-00002.bin')).toBe(whole);
     expect((await store.verify(id)).damaged).toEqual([]);
+  });
+});
+
+describe('a file that is chosen again', () => {
+  test('is compared shard by shard with what is stored, with progress, until that is cancelled', async () => {
+    const files = memoryFileStore();
+    const store = await openStore(files);
+    const { shards } = await store.importFile(fileOf());
+    const positions = shards.map((_, index) => shards.slice(0, index + 1).reduce((sum, { bytes }) => sum + bytes, 0));
+    const progress: number[] = [];
+    await store.importFile(fileOf(), { onProgress: (done) => progress.push(done) });
+    // What is stored is hashed after that.
+    expect(progress).toEqual([...positions, ...positions]);
+
+    const file = fileOf();
+    const slice = vi.spyOn(file, 'slice');
+    const stop = new AbortController();
+    const onProgress = () => stop.abort();
+    const work = store.importFile(file, { signal: stop.signal, onProgress });
+    await expect(work).rejects.toMatchObject({ code: 'aborted' });
+    expect(slice.mock.calls.some(([start = 0]) => start > 8.5 * MIB)).toBe(false);
+    expect(store.record(ID)).toBeDefined();
+    expect((await store.verify(ID)).damaged).toEqual([]);
+  });
+});
+
+describe('a file that cannot be read', () => {
+  /** Fails beyond a byte. */
+  const unreadable = (from: number, name: string) => {
+    const file = fileOf();
+    const slice = file.slice.bind(file);
+    vi.spyOn(file, 'slice').mockImplementation((start = 0, end = 0) => {
+      if (end <= from) return slice(start, end);
+      const failing = new Blob();
+      failing.arrayBuffer = () => Promise.reject(new DOMException('It could not be read.', name));
+      return failing;
+    });
+    return file;
+  };
+
+  test.each([
+    [
+      'NotReadableError',
+      'The file mine.gguf could not be read (NotReadableError): it may have changed, be locked by another program, or lie on a drive that is gone. See that it can be opened, then choose it again.',
+    ],
+    ['NotFoundError', 'The file mine.gguf is not where it was: choose it again.'],
+  ])('is named, with what to do: %s', async (name, message) => {
+    const store = await openStore(memoryFileStore());
+    for (const from of [0, 8.9 * MIB]) {
+      await expect(store.importFile(unreadable(from, name))).rejects.toMatchObject({ code: 'bad-request', message });
+    }
+  });
+
+  test('costs nothing of what is stored of it', async () => {
+    const store = await openStore(memoryFileStore());
+    await store.importFile(fileOf());
+    const work = store.importFile(unreadable(8.9 * MIB, 'NotReadableError'));
+    await expect(work).rejects.toMatchObject({ code: 'bad-request' });
+    expect((await store.verify(ID)).damaged).toEqual([]);
   });
 });

@@ -22,6 +22,7 @@ interface WorkerFileHandle extends FileSystemFileHandle {
 const WRITE_PIECE = 8 * 1024 * 1024;
 
 const LOCK_POLL_MS = 50;
+/** The handles of a worker that was killed are given back a moment after its end. */
 const LOCK_PATIENCE_MS = 5_000;
 
 /** Ends the name of a file that is being written. */
@@ -63,7 +64,7 @@ export async function openOpfs(root = 'models'): Promise<FileStore> {
     async read(directoryName, name, offset = 0, length) {
       const handle = await file(directoryName, name);
       if (!handle) return undefined;
-      const access = await unlocked(() => handle.createSyncAccessHandle({ mode: 'read-only' }));
+      const access = await unlocked(name, () => handle.createSyncAccessHandle({ mode: 'read-only' }));
       try {
         const bytes = new Uint8Array(Math.max(0, Math.min(length ?? Infinity, access.getSize() - offset)));
         const done = readInto(access, bytes, offset);
@@ -76,7 +77,7 @@ export async function openOpfs(root = 'models'): Promise<FileStore> {
       try {
         // Under another name until it is whole: a record cut off by a crash would cost the model it speaks of.
         const handle = await made(directoryName, `${name}${PARTIAL}`);
-        const access = await unlocked(() => handle.createSyncAccessHandle());
+        const access = await unlocked(name, () => handle.createSyncAccessHandle());
         try {
           access.truncate(0);
           writeAt(access, bytes, 0);
@@ -84,7 +85,7 @@ export async function openOpfs(root = 'models'): Promise<FileStore> {
         } finally {
           access.close();
         }
-        await handle.move(name);
+        await unlocked(name, () => handle.move(name));
       } catch (error) {
         throw diskError(error);
       }
@@ -93,21 +94,21 @@ export async function openOpfs(root = 'models'): Promise<FileStore> {
       if (mode === 'append') {
         try {
           const handle = await made(directoryName, name);
-          return openFile(await unlocked(() => handle.createSyncAccessHandle({ mode: 'readwrite' })));
+          return openFile(await unlocked(name, () => handle.createSyncAccessHandle({ mode: 'readwrite' })));
         } catch (error) {
           throw diskError(error);
         }
       }
       const handle = await file(directoryName, name);
       if (!handle) throw new LapisError('corrupt', `The file ${name} is missing from storage.`);
-      return openFile(await unlocked(() => handle.createSyncAccessHandle({ mode: 'read-only' })));
+      return openFile(await unlocked(name, () => handle.createSyncAccessHandle({ mode: 'read-only' })));
     },
     async removeFile(directoryName, name) {
       const parent = await directory(directoryName);
-      if (parent) await unlocked(() => orUndefined(parent.removeEntry(name)));
+      if (parent) await unlocked(name, () => orUndefined(parent.removeEntry(name)));
     },
     async removeDirectory(name) {
-      await unlocked(() => orUndefined(top.removeEntry(name, { recursive: true })));
+      await unlocked(name, () => orUndefined(top.removeEntry(name, { recursive: true })));
     },
     async freeBytes() {
       const { quota, usage } = await navigator.storage.estimate();
@@ -152,14 +153,21 @@ function writeAt(access: SyncAccessHandle, bytes: Uint8Array, offset: number): v
   }
 }
 
-/** Tries again while a file is locked: the handles of a worker that was killed are given back a moment after its end. */
-async function unlocked<T>(work: () => Promise<T>): Promise<T> {
+/** Tries again while a file is locked. @throws LapisError `busy` when it stays so, or what `work` throws */
+async function unlocked<T>(name: string, work: () => Promise<T>): Promise<T> {
   for (let waited = 0; ; waited += LOCK_POLL_MS) {
     try {
       return await work();
     } catch (error) {
       const locked = error instanceof DOMException && error.name === 'NoModificationAllowedError';
-      if (!locked || waited >= LOCK_PATIENCE_MS) throw error;
+      if (!locked) throw error;
+      if (waited >= LOCK_PATIENCE_MS) {
+        throw new LapisError(
+          'busy',
+          `${name} in the storage of Lapis is locked: something else in this browser holds it open. Restart the browser, then try again.`,
+          { cause: error },
+        );
+      }
       await new Promise((resolve) => setTimeout(resolve, LOCK_POLL_MS));
     }
   }

@@ -1,9 +1,9 @@
+import type { ByteSource } from '../model/byte-source.ts';
 import { sha256Hex } from '../model/shards.ts';
 import { LapisError } from '../protocol/errors.ts';
 import { completeRecord, derive } from './derive.ts';
 import type { Environment } from './environment.ts';
 import type { PinnedOrigin } from './folder-origin.ts';
-import { abortError } from './http-range.ts';
 import type { Ingested, IngestOptions } from './ingest.ts';
 import { ingest } from './ingest.ts';
 import { PartialSource } from './partial-source.ts';
@@ -30,7 +30,7 @@ export interface LocalModel extends Pick<ModelRecord, 'id' | 'name' | 'license'>
 export async function storeLocal(
   env: Environment,
   model: LocalModel,
-  source: Blob,
+  source: ByteSource,
   options: IngestOptions,
 ): Promise<ModelRecord> {
   return (await putBackStored(env, model, source, options)) ?? storeAnew(env, model, source, options);
@@ -40,12 +40,12 @@ export async function storeLocal(
 async function putBackStored(
   env: Environment,
   { id }: LocalModel,
-  source: Blob,
+  source: ByteSource,
   options: IngestOptions,
 ): Promise<ModelRecord | undefined> {
   const stored = await readRecord(env.files, directoryOf(id), RECORD_FILE);
   if (!stored || stored === 'damaged' || !isRenewable(stored)) return undefined;
-  if (!(await isMadeOf(stored, source))) return undefined;
+  if (!(await isMadeOf(stored, source, options))) return undefined;
   try {
     return await makeWhole(env, stored, { ...options, source: (start, bytes) => bytesOf(source, start, bytes) });
   } catch (error) {
@@ -54,13 +54,18 @@ async function putBackStored(
   }
 }
 
-/** Whether a source is what the shards of a model were made from. */
-async function isMadeOf(record: ModelRecord, source: Blob): Promise<boolean> {
+/** Whether a source is what the shards of a model were made from. @throws LapisError `aborted`, or what reading it throws */
+async function isMadeOf(
+  record: ModelRecord,
+  source: ByteSource,
+  { signal, onProgress }: IngestOptions,
+): Promise<boolean> {
   if (source.size !== record.bytes) return false;
   let start = 0;
   for (const { bytes, sha256 } of record.shards) {
-    if ((await sha256Hex(await bytesOf(source, start, bytes))) !== sha256) return false;
+    if ((await sha256Hex(await bytesOf(source, start, bytes, signal))) !== sha256) return false;
     start += bytes;
+    onProgress?.(start, record.bytes);
   }
   return true;
 }
@@ -68,7 +73,7 @@ async function isMadeOf(record: ModelRecord, source: Blob): Promise<boolean> {
 async function storeAnew(
   env: Environment,
   model: LocalModel,
-  source: Blob,
+  source: ByteSource,
   options: IngestOptions,
 ): Promise<ModelRecord> {
   const directory = directoryOf(model.id);
@@ -87,7 +92,7 @@ async function storeAnew(
 async function storeRest(
   env: Environment,
   { published }: LocalModel,
-  source: Blob,
+  source: ByteSource,
   partial: PartialSource,
   options: IngestOptions,
 ): Promise<ModelRecord> {
@@ -111,7 +116,7 @@ async function storeRest(
 async function cutOff(
   env: Environment,
   { id, name, origin }: LocalModel,
-  source: Blob,
+  source: ByteSource,
   signal?: AbortSignal,
 ): Promise<PartialSource | undefined> {
   const journal = await readRecord(env.files, directoryOf(id), JOURNAL_FILE);
@@ -138,16 +143,15 @@ async function cutOff(
 
 /** Compares all that is stored: another file of the same name and size may begin alike. */
 async function beginsWith(
-  source: Blob,
+  source: ByteSource,
   partial: PartialSource,
   { chunkBytes }: Environment,
   signal?: AbortSignal,
 ): Promise<boolean> {
   const stored = new Uint8Array(chunkBytes);
   for (let at = 0; at < partial.position; ) {
-    if (signal?.aborted) throw abortError(signal);
     const length = await partial.read(stored, at);
-    const wanted = await bytesOf(source, at, length);
+    const wanted = await bytesOf(source, at, length, signal);
     if (length === 0 || !areSame(wanted, stored.subarray(0, length))) return false;
     at += length;
   }
@@ -160,10 +164,16 @@ function areSame(a: Uint8Array, b: Uint8Array): boolean {
   return true;
 }
 
-async function* pieces(source: Blob, from: number, { chunkBytes }: Environment): AsyncGenerator<Uint8Array> {
+async function* pieces(source: ByteSource, from: number, { chunkBytes }: Environment): AsyncGenerator<Uint8Array> {
   for (let at = from; at < source.size; at += chunkBytes) yield bytesOf(source, at, chunkBytes);
 }
 
-async function bytesOf(source: Blob, start: number, bytes: number): Promise<Uint8Array<ArrayBuffer>> {
-  return new Uint8Array(await source.slice(start, start + bytes).arrayBuffer());
+/** Fewer where the source ends. */
+function bytesOf(
+  source: ByteSource,
+  start: number,
+  bytes: number,
+  signal?: AbortSignal,
+): Promise<Uint8Array<ArrayBuffer>> {
+  return source.read(start, Math.min(bytes, source.size - start), signal);
 }
