@@ -103,7 +103,7 @@ export class ModelStore {
    * Stores a GGUF from disk as `file:NAME`; its header is read first, so a wrong file costs one sentence and no space. Where
    * the same file is stored already, only what is damaged of it is put back; an import that was cut off goes on.
    *
-   * @throws LapisError `corrupt`, `not-gemma`, `unsupported`, `quota`, `busy`, `aborted`
+   * @throws LapisError `bad-request` when it cannot be read, `corrupt`, `not-gemma`, `unsupported`, `quota`, `busy`, `aborted`
    */
   async importFile(file: File, options: IngestOptions = {}): Promise<ModelRecord> {
     const id = fileId(file.name);
@@ -114,7 +114,8 @@ export class ModelStore {
    * Stores the model of a shard folder, whose hashes are checked, or of a Hugging Face folder, which is quantized as `convert`
    * does.
    *
-   * @throws LapisError `bad-request` for neither, `corrupt`, `stale`, `not-gemma`, `unsupported`, `quota`, `busy`, `aborted`
+   * @throws LapisError `bad-request` for neither or when it cannot be read, `corrupt`, `stale`, `not-gemma`, `unsupported`, `quota`,
+   * `busy`, `aborted`
    */
   async importFolder(directory: FileSystemDirectoryHandle, options: IngestOptions = {}): Promise<ModelRecord> {
     const { id } = await folderModel(directory);
