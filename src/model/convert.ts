@@ -3,14 +3,17 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import { LapisError } from '../protocol/errors.ts';
 import { throwIfAborted } from './byte-source.ts';
 import { dequantize, quantize } from './codecs/registry.ts';
+import type { ConvertedPart } from './converted-part.ts';
+import { OtherWeights, SourceTrail } from './converted-part.ts';
 import type { GgufModelSource } from './gguf.ts';
-import type { Manifest, ManifestSource, Quantization } from './manifest.ts';
+import type { Manifest, ManifestShard, ManifestSource, Quantization } from './manifest.ts';
 import { quantizedType } from './quantization.ts';
 import {
   planShards,
   type ShardFolder,
   type ShardLayout,
   type ShardPlan,
+  type WriteShardsOptions,
   writeManifest,
   writeShards,
 } from './shards.ts';
@@ -81,42 +84,59 @@ function quantizeWeights(tensor: TensorInfo, values: Float32Array): Uint8Array<A
   return quantize(tensor.type, values);
 }
 
+interface QuantizeOptions {
+  signal?: AbortSignal;
+  /** What comes before this byte of the layout is neither made nor yielded, only read. */
+  from: number;
+  /** Called with each chunk of weights and where it ends in the layout, before anything of it is yielded. */
+  onChunk?: (bytes: Uint8Array<ArrayBuffer>, end: number) => Promise<void>;
+}
+
 async function* quantizedBytes(
   model: ModelSource,
   layout: ShardLayout,
-  signal: AbortSignal | undefined,
+  { signal, from, onChunk }: QuantizeOptions,
 ): AsyncGenerator<Uint8Array> {
   const targets = new Map(layout.tensors.map((tensor) => [tensor.name, tensor]));
   let position = 0;
+  const next = (length: number, make: () => Uint8Array): Uint8Array | undefined => {
+    const skipped = Math.min(Math.max(from - position, 0), length);
+    position += length;
+    return skipped < length ? make().subarray(skipped) : undefined;
+  };
   for await (const { tensor: source, offset, bytes } of model.weights({ signal })) {
     const target = targets.get(source.name)!;
-    if (offset === 0 && position < target.fileOffset) {
-      yield new Uint8Array(target.fileOffset - position);
-      position = target.fileOffset;
-    }
+    const columns = source.shape[source.shape.length - 1];
+    const rowBytes = tensorBytes(source.type, columns);
+    const targetBytes = (length: number) => tensorBytes(target.type, (length / rowBytes) * columns);
+    const gap = offset === 0 ? target.fileOffset - position : 0;
+    await onChunk?.(bytes, position + gap + targetBytes(bytes.length));
+    const padding = next(gap, () => new Uint8Array(gap));
+    if (padding) yield padding;
     if (source.type === target.type) {
-      yield bytes;
-      position += bytes.length;
+      const rest = next(bytes.length, () => bytes);
+      if (rest) yield rest;
       continue;
     }
-    const rowBytes = tensorBytes(source.type, source.shape[source.shape.length - 1]);
-    const rows = Math.max(1, Math.floor(SLAB_VALUES / source.shape[source.shape.length - 1]));
+    const rows = Math.max(1, Math.floor(SLAB_VALUES / columns));
     for (let at = 0; at < bytes.length; at += rows * rowBytes) {
-      await turn();
+      const slab = bytes.subarray(at, at + rows * rowBytes);
+      const length = targetBytes(slab.length);
+      if (position + length > from) await turn();
       throwIfAborted(signal);
-      const quantized = quantizeWeights(target, dequantize(source.type, bytes.subarray(at, at + rows * rowBytes)));
-      yield quantized;
-      position += quantized.length;
+      const quantized = next(length, () => quantizeWeights(target, dequantize(source.type, slab)));
+      if (quantized) yield quantized;
     }
   }
 }
 
 async function* withProgress(
   stream: AsyncIterable<Uint8Array>,
+  bytesKept: number,
   bytesTotal: number,
   onProgress: ConvertOptions['onProgress'],
 ): AsyncGenerator<Uint8Array> {
-  let bytesDone = 0;
+  let bytesDone = bytesKept;
   for await (const piece of stream) {
     yield piece;
     bytesDone += piece.length;
@@ -130,10 +150,12 @@ async function store(
   layout: ShardLayout,
   stream: AsyncIterable<Uint8Array>,
   describeSource: () => ManifestSource,
-  { modelId, shardBytes, signal, onProgress }: ConvertOptions,
+  { modelId, shardBytes, signal, onProgress, kept = [], onShard }: ConvertOptions & WriteShardsOptions,
 ): Promise<Manifest> {
   const plan: ShardPlan = planShards(layout, shardBytes);
-  const shards = await writeShards(folder, plan, withProgress(stream, layout.bytes, onProgress), { signal });
+  if (kept.some(({ bytes }, index) => plan.shards[index]?.bytes !== bytes)) throw new OtherWeights();
+  const progress = withProgress(stream, bytesOf(kept), layout.bytes, onProgress);
+  const shards = await writeShards(folder, plan, progress, { signal, kept, onShard });
   const manifest: Manifest = {
     schemaVersion: model.schemaVersion,
     modelId,
@@ -148,24 +170,56 @@ async function store(
   return manifest;
 }
 
+function bytesOf(shards: readonly ManifestShard[]): number {
+  return shards.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+export interface QuantizingOptions extends ConvertOptions {
+  quantization: Quantization;
+  /** What an attempt that was cut off has left in the folder. Its weights are read again to compare them, and not quantized. */
+  kept?: ConvertedPart;
+  /** Called when a shard is on the disk; the conversion goes on when it has resolved. */
+  onPart?: (part: ConvertedPart) => Promise<void>;
+}
+
 /**
  * Quantizes a model of unquantized weights (a Hugging Face folder) into a shard folder, with llama.cpp's rules for which tensor
  * becomes which type. Holds a chunk of rows and one shard in memory. The manifest is written last, so what an error or `signal`
- * leaves behind is no model. Errors: `corrupt`, `unsupported`, `aborted`.
+ * leaves behind is no model. Errors: `corrupt`, `unsupported`, `aborted`, and OtherWeights when `kept` is nothing to go on with.
  */
 export async function convertModel(
   folder: ShardFolder,
   model: ModelSource,
-  options: ConvertOptions & { quantization: Quantization },
+  options: QuantizingOptions,
 ): Promise<Manifest> {
-  const { quantization, signal } = options;
+  const { kept, onPart, ...rest } = options;
+  const { quantization, signal } = rest;
   const quantized = model.tensors.find(({ type }) => TENSOR_TYPES[type].blockSize > 1);
   if (quantized) {
     throw new LapisError('bad-request', `The model is quantized already: ${quantized.name} is ${quantized.type}.`);
   }
   const layout = layOut(quantizedTensors(model, quantization));
   const source = (): ManifestSource => ({ kind: 'huggingface', quantization });
-  return store(folder, model, layout, quantizedBytes(model, layout, signal), source, options);
+  if (!kept && !onPart) {
+    return store(folder, model, layout, quantizedBytes(model, layout, { signal, from: 0 }), source, rest);
+  }
+  const trail = new SourceTrail();
+  await trail.add(new TextEncoder().encode(JSON.stringify([quantization, layout.tensors])));
+  const from = bytesOf(kept?.shards ?? []);
+  let compared = !kept;
+  const onChunk = async (bytes: Uint8Array<ArrayBuffer>, end: number) => {
+    await trail.add(bytes);
+    if (compared || end < from) return;
+    // The chunk that the last kept byte is of, or stands before: the next byte that is made stands on it.
+    if (trail.sha256 !== kept?.sourceSha256) throw new OtherWeights();
+    compared = true;
+  };
+  const { bytes } = layout;
+  return store(folder, model, layout, quantizedBytes(model, layout, { signal, from, onChunk }), source, {
+    ...rest,
+    kept: kept?.shards,
+    onShard: (shards) => onPart?.({ bytes, shards, sourceSha256: trail.sha256 }),
+  });
 }
 
 /**

@@ -217,7 +217,9 @@ describe('writing', () => {
   test('cuts pieces of any length', async () => {
     const folder = memoryShards();
     const seen: number[] = [];
-    const shards = await writeShards(folder, plan, pieces(3, 0, 20, 7), { onShard: (_, index) => seen.push(index) });
+    const shards = await writeShards(folder, plan, pieces(3, 0, 20, 7), {
+      onShard: (written) => void seen.push(written.length - 1),
+    });
     expect(seen).toEqual([0, 1, 2]);
     expect(shards.map(({ bytes }) => bytes)).toEqual([10, 10, 10]);
     expect([...folder.files.values()].flatMap((bytes) => [...bytes])).toEqual(Array.from({ length: 30 }, (_, i) => i));

@@ -79,18 +79,26 @@ export async function sha256Hex(bytes: Uint8Array<ArrayBuffer>): Promise<string>
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
+export interface WriteShardsOptions {
+  signal?: AbortSignal;
+  /** The first shards, if they are on the disk already; the stream begins behind them. */
+  kept?: readonly ManifestShard[];
+  /** Called when a shard is on the disk, with all that are; the next is begun when it has resolved. */
+  onShard?: (written: readonly ManifestShard[]) => void | Promise<void>;
+}
+
 /**
  * Writes the layout's bytes, which come in order in pieces of any length, as the planned shards. Holds one shard in memory.
- * `onShard` is called when a shard is on the disk. Errors: `corrupt` when the stream is shorter or longer than planned, `aborted`.
+ * Errors: `corrupt` when the stream is shorter or longer than planned, `aborted`.
  */
 export async function writeShards(
   folder: ShardFolder,
   plan: ShardPlan,
   stream: AsyncIterable<Uint8Array>,
-  { signal, onShard }: { signal?: AbortSignal; onShard?: (shard: ManifestShard, index: number) => void } = {},
+  { signal, kept = [], onShard }: WriteShardsOptions = {},
 ): Promise<ManifestShard[]> {
-  const written: ManifestShard[] = [];
-  let buffer = new Uint8Array(plan.shards[0]?.bytes ?? 0);
+  const written: ManifestShard[] = [...kept];
+  let buffer = new Uint8Array(plan.shards[written.length]?.bytes ?? 0);
   let filled = 0;
   for await (const piece of stream) {
     for (let taken = 0; taken < piece.length; ) {
@@ -104,9 +112,8 @@ export async function writeShards(
       if (filled < buffer.length) continue;
       const { file } = plan.shards[index];
       const [sha256] = await Promise.all([sha256Hex(buffer), folder.write(file, buffer)]);
-      const shard = { file, bytes: buffer.length, sha256 };
-      written.push(shard);
-      onShard?.(shard, index);
+      written.push({ file, bytes: buffer.length, sha256 });
+      await onShard?.(written);
       buffer = new Uint8Array(plan.shards[written.length]?.bytes ?? 0);
       filled = 0;
     }

@@ -1,12 +1,11 @@
 import * as v from 'valibot';
-import { convertModel } from '../model/convert.ts';
-import { openHuggingFace } from '../model/huggingface.ts';
 import { MANIFEST_FILE, SHARD_BYTES } from '../model/manifest.ts';
-import { openShards, readManifest, sha256Hex } from '../model/shards.ts';
+import { readManifest, sha256Hex } from '../model/shards.ts';
 import { LapisError } from '../protocol/errors.ts';
 import { GEMMA_TERMS } from './catalogue.ts';
 import { chosenSource } from './chosen-file.ts';
-import { completeRecord, summaryOf } from './derive.ts';
+import type { ConvertedModel } from './convert-folder.ts';
+import { completeConverted, convertFolder } from './convert-folder.ts';
 import type { Environment } from './environment.ts';
 import { fileIn, sourceIn, sourceOf } from './folder-handle.ts';
 import { originIn } from './folder-origin.ts';
@@ -14,14 +13,10 @@ import { abortError } from './http-range.ts';
 import type { IngestOptions } from './ingest.ts';
 import { cleanName } from './names.ts';
 import type { ModelRecord } from './record.ts';
-import { directoryOf, newJournal } from './record.ts';
+import { directoryOf } from './record.ts';
 import { replaceModel } from './replace-model.ts';
-import { ggufSpace } from './space.ts';
 import { storeLocal } from './store-local.ts';
 import { storedFolder } from './stored-folder.ts';
-
-/** What weights of a Hugging Face folder become. */
-const QUANTIZATION = 'q4_k_m';
 
 /** Gemma's manifest has 13 MB, nearly all of it the vocabulary. */
 const MANIFEST_BYTES = 256 * 1024 * 1024;
@@ -46,7 +41,7 @@ type AnyManifest = v.InferOutput<typeof anyManifest>;
 
 /**
  * Stores the model of a shard folder, whose hashes are checked as it is copied, or of a Hugging Face folder, which is quantized
- * as `convert` does. What a failure leaves is deleted; shards of a GGUF are stored as `storeLocal` does.
+ * as `convertFolder` does. What a failure leaves is deleted; shards of a GGUF are stored as `storeLocal` does.
  *
  * @throws LapisError `bad-request` for neither, `corrupt`, `stale`, `not-gemma`, `unsupported`, `quota`, `aborted`
  */
@@ -58,7 +53,9 @@ export async function importFolder(
   const manifest = await manifestIn(directory);
   if (manifest?.source.kind === 'gguf') return importGgufShards(env, directory, manifest, options);
   if (manifest) return importShards(env, directory, manifest, options);
-  if (await fileIn(directory, 'config.json')) return convertFolder(env, directory, options);
+  if (await fileIn(directory, 'config.json')) {
+    return convertFolder(env, convertedModel(directory.name, directory), directory, options);
+  }
   throw new LapisError(
     'bad-request',
     `The folder ${cleanName(directory.name)} holds no model: it has neither ${MANIFEST_FILE} (shards) nor config.json (Hugging Face).`,
@@ -89,6 +86,10 @@ function modelOf(name: string): Pick<ModelRecord, 'id' | 'name' | 'license'> {
   return { id: `folder:${clean}`, name: clean, license: GEMMA_TERMS };
 }
 
+function convertedModel(name: string, directory: FileSystemDirectoryHandle): ConvertedModel {
+  return { ...modelOf(name), origin: { kind: 'folder', name: cleanName(directory.name), verbatim: false } };
+}
+
 /** Shards that are a GGUF's bytes: whatever version made the folder, all else is derived from them here. */
 async function importGgufShards(
   env: Environment,
@@ -114,7 +115,10 @@ async function importShards(
   const manifestFile = await sourceIn(directory, MANIFEST_FILE);
   const manifest = (await manifestFile?.read(0, manifestFile.size)) ?? new Uint8Array(0);
   const total = shards.reduce((sum, { bytes }) => sum + bytes, 0);
-  return storeConverted(env, directory, modelId, total + manifest.length, options, async (folder) => {
+  const model = convertedModel(modelId, directory);
+  const target = directoryOf(model.id);
+  const folder = storedFolder(env.files, target);
+  return replaceModel(env.files, target, { name: model.name, bytes: total + manifest.length }, async () => {
     let done = 0;
     await folder.write(MANIFEST_FILE, manifest);
     await readManifest(folder);
@@ -123,53 +127,7 @@ async function importShards(
       done += shard.bytes;
       options.onProgress?.(done, total);
     }
-  });
-}
-
-async function convertFolder(
-  env: Environment,
-  directory: FileSystemDirectoryHandle,
-  { signal, onProgress }: IngestOptions,
-): Promise<ModelRecord> {
-  const files = { open: (name: string) => sourceIn(directory, name) };
-  const { id } = modelOf(directory.name);
-  const source = await openHuggingFace(files, { id, signal });
-  const bytes = source.tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
-  return storeConverted(env, directory, directory.name, ggufSpace(Math.ceil(bytes / 2)), { signal }, async (folder) => {
-    await convertModel(folder, source, {
-      modelId: id,
-      quantization: QUANTIZATION,
-      shardBytes: env.shardBytes,
-      signal,
-      onProgress: (progress) => onProgress?.(progress.bytesDone, progress.bytesTotal),
-    });
-  });
-}
-
-/** Stores a folder that `write` writes as a whole, manifest and all. */
-async function storeConverted(
-  env: Environment,
-  directory: FileSystemDirectoryHandle,
-  name: string,
-  space: number,
-  { signal }: IngestOptions,
-  write: (folder: ReturnType<typeof storedFolder>) => Promise<void>,
-): Promise<ModelRecord> {
-  const model = modelOf(name);
-  const target = directoryOf(model.id);
-  const folder = storedFolder(env.files, target);
-  return replaceModel(env.files, target, { name: model.name, bytes: space }, async () => {
-    await write(folder);
-    const manifest = await readManifest(folder, signal);
-    const stored = await folder.read(MANIFEST_FILE);
-    const bytes = manifest.shards.reduce((sum, shard) => sum + shard.bytes, 0);
-    const origin = { kind: 'folder' as const, name: cleanName(directory.name), verbatim: false };
-    return completeRecord(env, {
-      ...newJournal(model, origin, bytes, env.recipe.schemaVersion),
-      shards: manifest.shards,
-      manifestSha256: await sha256Hex(await stored.read(0, stored.size)),
-      summary: summaryOf(await openShards(folder, signal)),
-    });
+    return completeConverted(env, model, options.signal);
   });
 }
 

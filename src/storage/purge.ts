@@ -8,6 +8,7 @@ import {
   copiesOf,
   directoryOf,
   isCurrent,
+  isVerbatim,
   JOURNAL_FILE,
   LAYOUT_VERSION,
   mendRecord,
@@ -151,11 +152,12 @@ async function keptImport({ files }: Environment, journal: ModelRecord): Promise
 }
 
 /**
- * Why what was fetched cannot be gone on with. It is the source's own bytes: another version may, if it cuts them in the same way.
+ * Why what was stored cannot be gone on with. Of the source's own bytes another version can, if it cuts them in the same way.
  */
 async function obstacle(env: Environment, journal: ModelRecord): Promise<LapisError | undefined> {
   if (isCurrent(journal, env.recipe)) return undefined;
   if (journal.layout !== LAYOUT_VERSION) return new LapisError('stale', 'Its layout is another one.');
+  if (!isVerbatim(journal)) return new LapisError('stale', 'Its shards were made as another version makes them.');
   try {
     const kept = { ...journal, schemaVersion: env.recipe.schemaVersion };
     await (await PartialSource.open(env.files, kept, env)).close();

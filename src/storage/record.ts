@@ -73,6 +73,8 @@ const record = v.object({
   shards: v.array(
     v.object({ file: v.pipe(v.string(), v.regex(/^shard-\d{5}\.bin$/)), bytes: natural, sha256: sha256Text }),
   ),
+  /** What the shards of an unfinished conversion were made from: ConvertedPart.sourceSha256. */
+  madeFrom: v.optional(sha256Text),
   /** The effective norms (norms.bin) that were derived from a verbatim file. */
   norms: v.optional(v.object({ bytes: natural, sha256: sha256Text })),
   /** Absent in a journal. */
