@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WEIGHTS_SCHEMA_VERSION } from '../../src/model/schema-version.ts';
 import { directoryOf } from '../../src/storage/record.ts';
 import type { Headless } from '../../src/ui/headless/headless.ts';
+import type { PlainStep } from '../../tools/bench/plain-steps.ts';
 import { fullSizeFile, writeSyntheticFile } from '../../tools/synthetic-file/synthetic-file.ts';
 import type { Lapis } from './harness.ts';
 import { findChromium, launchLapis } from './harness.ts';
@@ -16,7 +17,6 @@ import { watchHeap } from './heap.ts';
 import type { Hub } from './hub.ts';
 import { startHub } from './hub.ts';
 import { pin, repinned } from './repinned.ts';
-import type { PlainStep } from './scale-worker.ts';
 
 /*
  * A file in the size and the shapes of the real 1B, from a hub on this machine, and the same bytes again from the disk. Each speed is
@@ -26,7 +26,7 @@ import type { PlainStep } from './scale-worker.ts';
 declare const lapis: Headless;
 
 const MODEL = pin('gemma-3-1b-it-q4_k_m');
-const STEPS_WORKER = 'scale-worker.js';
+const STEPS_WORKER = 'plain-steps.js';
 
 const LONG = process.env.LAPIS_LONG === '1';
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -80,7 +80,7 @@ describe.skipIf(!LONG || !findChromium())('a model of full size', { timeout: 1_2
         outDir: extensionDir,
         emptyOutDir: false,
         lib: {
-          entry: resolve(import.meta.dirname, 'scale-worker.ts'),
+          entry: join(ROOT, 'tools/bench/plain-steps.ts'),
           formats: ['es'],
           fileName: () => STEPS_WORKER,
         },

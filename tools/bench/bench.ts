@@ -8,13 +8,21 @@ export type BenchOptions = Pick<MeasureOptions, 'promptTokens' | 'decodeTokens' 
   /** Sequences decoded together, 1 to 8. */
   sessions: number;
   profile: boolean;
+  /** As on an adapter that has none. */
+  withoutSubgroups: boolean;
 };
 
 /** Loads a model on Dawn in Node and measures it. Throws as `loadModel` does, and `unsupported` where kernels cannot be timed. */
 export async function bench(source: ModelSource, options: BenchOptions): Promise<BenchmarkResult> {
-  const { promptTokens, decodeTokens, context, sessions, profile, signal } = options;
+  const { promptTokens, decodeTokens, context, sessions, profile, withoutSubgroups, signal } = options;
   const contextTokens = context + promptTokens + decodeTokens;
-  const loaded = await loadModel(source, { contextTokens, slotCount: sessions, signal, timestamps: profile });
+  const loaded = await loadModel(source, {
+    contextTokens,
+    slotCount: sessions,
+    signal,
+    timestamps: profile,
+    withoutSubgroups,
+  });
   const { model, device, loadMs } = loaded;
   try {
     if (profile && !device.features.timestampQuery) {

@@ -71,3 +71,8 @@ test('bench --profile prints the time of each kernel, and what they take togethe
     expect(sum).toBeCloseTo(Number(together[1]), 1);
   }
 });
+
+test('bench --without-subgroups asks the adapter for no subgroups', async () => {
+  const { features } = JSON.parse(await bench('--json', '--without-subgroups'));
+  expect(features).not.toContain('subgroups');
+});

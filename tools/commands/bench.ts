@@ -7,7 +7,7 @@ import { modelArgument, numberFlag } from '../flags.ts';
 import { openModel } from '../model-files.ts';
 
 export const usage = `lapis bench MODEL|synthetic:NAME [--prompt-tokens N] [--decode-tokens N] [--context N] [--sessions N] [--runs N]
-          [--profile] [--json]
+          [--profile] [--without-subgroups] [--json]
   Medians of prefill and decoding. NAME is gemma-3-1b-q4_k_m, gemma-3-270m-q8_0 or gemma-3-4b-q4_k_m: random weights in the real
   file's shapes and types. Defaults: 64 prompt tokens, 128 decoded, context 0, 1 session, 5 runs.`;
 
@@ -23,6 +23,7 @@ export async function run(args: string[], { signal }: CommandContext): Promise<v
       sessions: { type: 'string' },
       runs: { type: 'string' },
       profile: { type: 'boolean', default: false },
+      'without-subgroups': { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
     },
   });
@@ -36,6 +37,7 @@ export async function run(args: string[], { signal }: CommandContext): Promise<v
     sessions: count('sessions', 8, 1),
     runs: count('runs', 1000, 5),
     profile: values.profile,
+    withoutSubgroups: values['without-subgroups'],
     signal,
   };
   const source = name.startsWith('synthetic:')
