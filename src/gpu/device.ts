@@ -108,6 +108,15 @@ export class GpuDevice {
 
   /** A buffer of at least `bytes` bytes, zeroed. WebGPU can make empty buffers but not bind them: the least size is 16. */
   createBuffer(label: string, bytes: number, usage: GPUBufferUsageFlags): GPUBuffer {
+    return this.#create(label, bytes, usage, false);
+  }
+
+  /** The same, mapped for writing. */
+  createMappedBuffer(label: string, bytes: number, usage: GPUBufferUsageFlags): GPUBuffer {
+    return this.#create(label, bytes, usage, true);
+  }
+
+  #create(label: string, bytes: number, usage: GPUBufferUsageFlags, mappedAtCreation: boolean): GPUBuffer {
     const size = Math.max(16, Math.ceil(bytes / 16) * 16);
     const { maxBufferSize } = this.device.limits;
     if (size > maxBufferSize) {
@@ -116,7 +125,7 @@ export class GpuDevice {
         `${label} needs ${size} bytes of GPU memory in one buffer; this GPU allows ${maxBufferSize}.`,
       );
     }
-    const buffer = this.device.createBuffer({ label, size, usage });
+    const buffer = this.device.createBuffer({ label, size, usage, mappedAtCreation });
     this.#bytes += size;
     const destroy = buffer.destroy.bind(buffer);
     let live = true;
@@ -188,12 +197,14 @@ export const RANGE_ALIGNMENT = 256;
 
 // GPUBufferUsage is a global only in browsers; the values are fixed by the WebGPU specification.
 export const MAP_READ = 0x0001;
+export const MAP_WRITE = 0x0002;
 export const COPY_SRC = 0x0004;
 export const COPY_DST = 0x0008;
 export const UNIFORM = 0x0040;
 export const STORAGE = 0x0080;
 export const QUERY_RESOLVE = 0x0200;
 export const MAP_MODE_READ = 0x0001;
+export const MAP_MODE_WRITE = 0x0002;
 
 function isSoftware({ isFallbackAdapter, architecture, description }: GPUAdapterInfo): boolean {
   return isFallbackAdapter === true || /swiftshader|llvmpipe|warp|basic render/i.test(`${architecture} ${description}`);

@@ -105,6 +105,7 @@ export class Gemma3WeightMap {
           this.#device.device.queue.writeBuffer(buffer, start + offset, bytes);
         } else await uploader.upload(destination.matrix, destination.row, offset, bytes);
       }
+      uploader.flush();
       await this.#device.device.queue.onSubmittedWorkDone();
     } finally {
       uploader.destroy();

@@ -142,6 +142,8 @@ export class Gemma3 implements LoadedModel {
       const megabytes = Math.ceil(device.bytes / 1e6);
       throw new LapisError('no-gpu', `The GPU has too little free memory: this model needs ${megabytes} MB of it.`);
     });
+    // Before the plans: its few kernels are compiled first, so that the weights do not wait for those of the plans.
+    const upload = map.upload(source, { signal, onProgress: options.onProgress });
     const context: PlanContext = { device, config, weights: map.weights, cache, buffers, contextTokens };
     const { vocabularySize } = config;
     const sampler = Sampler.compile(device, {
@@ -157,7 +159,6 @@ export class Gemma3 implements LoadedModel {
       sampler,
       generatedSteps(context, 1),
     ]);
-    const upload = map.upload(source, { signal, onProgress: options.onProgress });
     try {
       const [[prompt, head, promptSampler, generatedSampler, alone]] = await Promise.all([plans, upload, allocated]);
       const model = new Gemma3(context, map, chunk, slotCount, { prompt, head, promptSampler, generatedSampler });

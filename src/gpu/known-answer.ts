@@ -33,6 +33,7 @@ async function findFault(device: GpuDevice): Promise<string | undefined> {
   const matrix = createWeightMatrix(device, 'known answer', 'F32', OUTPUTS, COLUMNS);
   const uploader = await WeightUploader.create(device, []);
   await uploader.upload(matrix, 0, 0, new Uint8Array(weights.buffer));
+  uploader.flush();
   const batch = device.createBuffer('known answer batch', 16, UNIFORM | COPY_DST);
   device.device.queue.writeBuffer(batch, 0, new Uint32Array([ROWS, 0, 0, 0]));
   const input = device.createBuffer('known answer input', 4 * x.byteLength, STORAGE | COPY_DST);

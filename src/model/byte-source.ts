@@ -6,6 +6,8 @@ export interface ByteSource {
   readonly size: number;
   /** Exactly `length` bytes from `offset`. Rejects with `corrupt` when the range leaves the file, `aborted` on `signal`. */
   read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
+  /** Fills `into` with the bytes from `offset`, as `read` does, where that spares a copy. */
+  readInto?(into: Uint8Array<ArrayBuffer>, offset: number, signal?: AbortSignal): Promise<void>;
 }
 
 /** Throws `aborted` if `signal` has fired. */

@@ -10,6 +10,7 @@ import { openGguf } from './gguf.ts';
 import { MANIFEST_FILE, type Manifest, parseManifest } from './manifest.ts';
 import { isNorm } from './norm.ts';
 import { WEIGHTS_SCHEMA_VERSION } from './schema-version.ts';
+import type { StartDigests } from './shards.ts';
 import { joinedShards, openShards, planShards, readManifest, sha256Hex, writeShards } from './shards.ts';
 import type { ModelSource } from './source.ts';
 
@@ -163,6 +164,40 @@ describe('a stored GGUF', () => {
       shard[bytes >> 1] ^= 4;
     }
     await drain(await openShards(folder));
+  });
+
+  test('is hashed beside what follows, in buffers that are used again, and the hashing ends with it', async () => {
+    const folder = await stored();
+    const { shards } = await readManifest(folder);
+    const buffers = new Set<ArrayBufferLike>();
+    let [underWay, most, closed] = [0, 0, 0];
+    const startDigests: StartDigests = () => ({
+      width: 3,
+      async hex(bytes) {
+        underWay++;
+        most = Math.max(most, underWay);
+        const copy = bytes.slice();
+        buffers.add(bytes.buffer);
+        // As one that has been given to a worker.
+        bytes.fill(0);
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        underWay--;
+        return { sha256: await sha256Hex(copy), bytes: new Uint8Array(bytes.buffer) };
+      },
+      close: () => void closed++,
+    });
+    const opened = await openShards(folder, undefined, startDigests);
+    const expected = await collect(model);
+    for (const [name, bytes] of await collect(opened)) expect(Buffer.compare(bytes, expected.get(name)!), name).toBe(0);
+    expect([most, buffers.size <= 4, closed]).toEqual([3, true, 1]);
+    for (const [index, { file: name, bytes }] of shards.entries()) {
+      folder.files.get(name)![bytes >> 1] ^= 4;
+      expect((await failure(drain(opened))).message).toContain(name);
+      expect(closed).toBe(index + 2);
+      folder.files.get(name)![bytes >> 1] ^= 4;
+    }
+    for await (const _ of opened.weights()) break;
+    expect(closed).toBe(shards.length + 2);
   });
 
   test('is not served when a shard is short or missing', async () => {

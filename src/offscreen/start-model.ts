@@ -3,7 +3,8 @@ import { measureModel } from '../gpu/bench/measure.ts';
 import { GpuDevice } from '../gpu/device.ts';
 import { Gemma3 } from '../gpu/gemma3.ts';
 import { gpuBytesNeeded } from '../gpu/memory.ts';
-import { createTokenizer } from '../model/tokenizer.ts';
+import type { ModelSource } from '../model/source.ts';
+import { createTokenizer, type Tokenizer } from '../model/tokenizer.ts';
 import type { ModelEntriesOptions } from './model-entries.ts';
 import type { StartModel } from './running-model.ts';
 
@@ -25,9 +26,12 @@ const SOFTWARE_FLOOR_BYTES = 32 * 2 ** 20;
 /** Brings a model onto this machine's GPU. */
 export const startModel: StartModel = async (source, { signal, onProgress }) => {
   const startedAt = performance.now();
-  // First, because nothing on the GPU has to be given back if it fails.
-  const tokenizer = createTokenizer(source.tokenizer);
-  const device = await GpuDevice.open(navigator.gpu, { signal });
+  const opening = GpuDevice.open(navigator.gpu, { signal });
+  // Beside the GPU's answers: each takes a tenth of a second.
+  const [tokenizer, device] = await Promise.all([tokenizerOf(source), opening]).catch(async (error) => {
+    await opening.then((device) => device.destroy()).catch(() => undefined);
+    throw error;
+  });
   const model = await Gemma3.load(device, source, { signal, onProgress });
   const loadMs = performance.now() - startedAt;
   const engine = createEngine({ model, tokenizer, loadMs });
@@ -56,3 +60,7 @@ export const startModel: StartModel = async (source, { signal, onProgress }) => 
     },
   };
 };
+
+async function tokenizerOf(source: ModelSource): Promise<Tokenizer> {
+  return createTokenizer(source.tokenizer);
+}

@@ -1,9 +1,11 @@
 import type { Recipe } from '../model/derived-norms.ts';
 import { RECIPE } from '../model/derived-norms.ts';
+import type { StartDigests } from '../model/shards.ts';
 import type { FileStore } from './file-store.ts';
 import type { Fetch } from './http-range.ts';
 import type { RetryClock } from './retry.ts';
 import { realClock } from './retry.ts';
+import { startShardDigests } from './shard-digests.ts';
 import type { StartHash } from './whole-hash.ts';
 import { hashHere, hashInWorker } from './whole-hash.ts';
 
@@ -14,6 +16,7 @@ export interface StorageOptions {
   packageUrl: (path: string) => string;
   fetch?: Fetch;
   startHash?: StartHash;
+  startDigests?: StartDigests;
   clock?: RetryClock;
   /** A connection that brings nothing for this long has failed. */
   stallMs?: number;
@@ -38,6 +41,7 @@ export function environment(options: StorageOptions): Environment {
   return {
     fetch: globalThis.fetch.bind(globalThis),
     startHash: typeof Worker === 'function' ? hashInWorker : hashHere,
+    startDigests: startShardDigests,
     clock: realClock,
     stallMs: STALL_MS,
     shardBytes: SHARD_BYTES,

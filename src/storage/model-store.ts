@@ -303,7 +303,7 @@ export class ModelStore {
   }
 
   async #open(record: ModelRecord, signal?: AbortSignal): Promise<ModelSource> {
-    const { files } = this.#env;
+    const { files, startDigests } = this.#env;
     const directory = directoryOf(record.id);
     const checked = async (file: string, sha256: string | undefined) => {
       const bytes = await files.read(directory, file);
@@ -311,7 +311,7 @@ export class ModelStore {
       throw new LapisError('corrupt', `The stored ${file} of ${record.name} is damaged.`);
     };
     await checked(MANIFEST_FILE, record.manifestSha256);
-    const source = await openShards(storedFolder(files, directory), signal);
+    const source = await openShards(storedFolder(files, directory), signal, startDigests);
     return record.norms ? withNorms(source, await checked(NORMS_FILE, record.norms.sha256)) : source;
   }
 

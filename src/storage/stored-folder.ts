@@ -18,10 +18,24 @@ export function storedFolder(store: FileStore, directory: string): ShardFolder {
           throwIfAborted(signal);
           checkRange(size, offset, length);
           const bytes = await store.read(directory, name, offset, length);
-          if (bytes?.length !== length) throw new LapisError('corrupt', `The file ${name} is shorter than it was.`);
+          if (bytes?.length !== length) throw shorter(name);
           return bytes;
+        },
+        async readInto(into, offset, signal) {
+          throwIfAborted(signal);
+          checkRange(size, offset, into.length);
+          const opened = await store.open(directory, name, 'read');
+          try {
+            if (opened.read(into, offset) !== into.length) throw shorter(name);
+          } finally {
+            opened.close();
+          }
         },
       };
     },
   };
+}
+
+function shorter(name: string): LapisError {
+  return new LapisError('corrupt', `The file ${name} is shorter than it was.`);
 }

@@ -36,7 +36,11 @@ const { size: bytes } = await stat(file);
 const runs = Number(values.runs);
 const maxTokens = Number(values['decode-tokens']);
 
-const STEPS: readonly PlainStep[] = ['write', 'read', 'digest', 'upload'];
+const STEPS: readonly PlainStep[] = ['hash', 'write', 'read', 'digest', 'upload'];
+/** What a load is made of. */
+const LOADING: readonly PlainStep[] = ['read', 'digest', 'upload'];
+/** What an import is made of. */
+const STORING: readonly PlainStep[] = ['hash', 'write'];
 const STEPS_WORKER = 'plain-steps.js';
 
 /** How fast one plain step goes, alone, in a worker that lives for it only; bytes a second. */
@@ -45,7 +49,7 @@ async function plain(page: ExtensionPage, step: PlainStep): Promise<number> {
     const worker = new Worker('/${STEPS_WORKER}', { type: 'module' });
     worker.onmessage = ({ data }) => { worker.terminate(); resolve(data); };
     worker.onerror = ({ message }) => resolve({ failed: message });
-    worker.postMessage(${JSON.stringify({ step, bytes })});
+    worker.postMessage(${JSON.stringify({ step, bytes: step === 'hash' ? bytes / 8 : bytes })});
   })`);
   if (answer.speed === undefined) throw new Error(`The plain step ${step} failed: ${answer.failed}`);
   return answer.speed;
@@ -98,13 +102,15 @@ try {
 
     say('adapter', described(adapter));
     say('bytes', `${bytes}`);
-    say('import', megabytes((bytes / importMs) * 1000));
-    const speed = (step: string) => (before[step]! + after[step]!) / 2;
+    const speed = (step: PlainStep) => (before[step]! + after[step]!) / 2;
+    const share = (whole: number, steps: readonly PlainStep[]) =>
+      `${(whole / Math.min(...steps.map(speed))).toFixed(2)} of the slowest step`;
     for (const step of STEPS)
       say(`${step} alone, before and after`, `${megabytes(before[step]!)}, ${megabytes(after[step]!)}`);
+    const imported = (bytes / importMs) * 1000;
+    say('import', `${megabytes(imported)}, ${share(imported, STORING)}`);
     const load = (bytes / median(loads)) * 1000;
-    const slowest = Math.min(...STEPS.filter((step) => step !== 'write').map(speed));
-    say('load', `${megabytes(load)} (${median(loads).toFixed(0)} ms), ${(load / slowest).toFixed(2)} of the slowest`);
+    say('load', `${megabytes(load)} (${loads.map((ms) => ms.toFixed(0)).join(', ')} ms), ${share(load, LOADING)}`);
     const warm = answers.filter((_, index) => index % 2 === 1).map(({ timings }) => timings);
     say('first token', `${median(warm.map(({ firstTokenMs }) => firstTokenMs)).toFixed(1)} ms`);
     const rates = warm.map(({ decodeTokensPerSecond }) => decodeTokensPerSecond);

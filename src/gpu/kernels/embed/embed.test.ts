@@ -68,6 +68,7 @@ async function upload(type: TensorType, stored: Uint8Array<ArrayBuffer>, columns
   for (let offset = 0, count = 1; offset < stored.length; offset += count * unit, count += 2) {
     await uploader.upload(matrix, 0, offset, stored.slice(offset, offset + count * unit));
   }
+  uploader.flush();
   uploader.destroy();
   return matrix;
 }

@@ -74,6 +74,7 @@ describe.each(SETTINGS)('matrix products, $setting', ({ options, prompts }) => {
     const cut = Math.floor(stored.byteLength / blockBytes / 6) * 2 * blockBytes;
     await uploader.upload(matrix, 0, 0, stored.slice(0, cut));
     await uploader.upload(matrix, 0, cut, stored.slice(cut));
+    uploader.flush();
     const batch = device.createBuffer('batch', 16, UNIFORM | COPY_DST);
     device.device.queue.writeBuffer(batch, 0, new Uint32Array([inputRows, 0, 0, 0]));
     const input = device.createBuffer('x', 8 * columns * 4 + x.byteLength, STORAGE | COPY_DST);

@@ -16,6 +16,7 @@ export const bench: KernelBench = async function* ({ device, config }) {
       name: type,
       async round() {
         await uploader.upload(matrix, 0, 0, bytes);
+        uploader.flush();
         await device.device.queue.onSubmittedWorkDone();
       },
       bytes: bytes.length,

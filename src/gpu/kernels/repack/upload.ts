@@ -1,6 +1,6 @@
 import type { TensorType } from '../../../model/tensor.ts';
 import { TENSOR_TYPES, tensorBytes } from '../../../model/tensor.ts';
-import { COPY_DST, type GpuDevice, STORAGE, UNIFORM } from '../../device.ts';
+import { type GpuDevice, RANGE_ALIGNMENT } from '../../device.ts';
 import { encode, Kernel } from '../../kernel.ts';
 import { bytesPerBlock, type WeightMatrix, type WeightPart } from '../weights/weights.ts';
 import { repackOnCpu } from './on-cpu.ts';
@@ -13,6 +13,7 @@ import q5_k from './q5_k.wgsl?raw';
 import q6_k from './q6_k.wgsl?raw';
 import q8_0 from './q8_0.wgsl?raw';
 import repackText from './repack.wgsl?raw';
+import { UploadRing } from './upload-ring.ts';
 
 /** The WGSL that defines `repack(block, target_block)`; types without it are uploaded as they are. */
 const REPACK: Partial<Record<TensorType, string>> = {
@@ -28,23 +29,17 @@ const REPACK: Partial<Record<TensorType, string>> = {
   IQ4_NL: q4_0,
 };
 
-/** How much of a tensor is staged on the GPU at a time, bytes. */
-const STAGING_BYTES = 16 * 1024 * 1024;
-/** How much is queued before the uploader waits for what it queued before that. */
-const AHEAD_BYTES = 32 * 1024 * 1024;
-
 /** Brings stored bytes into weight matrices: staged as published and repacked on the GPU, or on the CPU for an adapter that is one. */
 export class WeightUploader {
   readonly #device: GpuDevice;
   readonly #kernels = new Map<TensorType, Kernel>();
-  #staging: GPUBuffer | undefined;
+  readonly #ring: UploadRing;
   /** On the CPU: words of packed halves of which another piece brings the other half. */
   readonly #sharedWords = new Map<GPUBuffer, Map<number, number>>();
-  #queued = 0;
-  #before: Promise<unknown> = Promise.resolve();
 
   private constructor(device: GpuDevice) {
     this.#device = device;
+    this.#ring = new UploadRing(device);
   }
 
   /** Compiles the repack kernels of the types that occur. */
@@ -63,7 +58,7 @@ export class WeightUploader {
   }
 
   /**
-   * Uploads whole blocks of a tensor that begins at row `row` of `matrix`.
+   * Takes whole blocks of a tensor that begins at row `row` of `matrix`. They are on their way after `flush`. Rejects with `device-lost`.
    * @param offset of `bytes` in the tensor
    */
   async upload(matrix: WeightMatrix, row: number, offset: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
@@ -74,63 +69,63 @@ export class WeightUploader {
       const partStart = part.firstRow * rowBytes;
       const from = Math.max(start, partStart);
       const to = Math.min(start + bytes.byteLength, partStart + part.rows * rowBytes);
-      const step = Math.floor(STAGING_BYTES / blockBytes) * blockBytes;
+      const step = Math.floor(UploadRing.pieceBytes / blockBytes) * blockBytes;
       for (let at = from; at < to; at += step) {
         const piece = bytes.subarray(at - start, Math.min(at + step, to) - start);
-        this.#uploadPiece(matrix.type, part, at - partStart, piece);
-        await this.#waitForGpu(piece.byteLength);
+        await this.#uploadPiece(matrix.type, part, at - partStart, piece);
       }
     }
   }
 
-  #uploadPiece(type: TensorType, part: WeightPart, offset: number, bytes: Uint8Array<ArrayBuffer>): void {
-    const firstBlock = offset / TENSOR_TYPES[type].blockBytes;
-    if (!REPACK[type]) this.#device.device.queue.writeBuffer(part.buffer, offset, bytes);
-    else if (this.#device.features.naive) this.#repackOnCpu(type, part, firstBlock, bytes);
-    else this.#repackOnGpu(type, part, firstBlock, bytes);
+  /** Submits what is left of what was uploaded. */
+  flush(): void {
+    this.#ring.flush();
   }
 
-  #repackOnGpu(type: TensorType, part: WeightPart, firstBlock: number, bytes: Uint8Array<ArrayBuffer>): void {
-    const { queue } = this.#device.device;
-    this.#staging ??= this.#device.createBuffer('staging', STAGING_BYTES + 16, STORAGE | COPY_DST);
-    // writeBuffer takes multiples of four bytes: the last few go in a word of their own.
-    const whole = bytes.byteLength & ~3;
-    if (whole > 0) queue.writeBuffer(this.#staging, 0, bytes, 0, whole);
-    if (whole < bytes.byteLength) {
-      const tail = new Uint8Array(4);
-      tail.set(bytes.subarray(whole));
-      queue.writeBuffer(this.#staging, whole, tail);
-    }
-    const blockCount = bytes.byteLength / TENSOR_TYPES[type].blockBytes;
-    const params = this.#device.createBuffer('repack params', 16, UNIFORM | COPY_DST);
-    queue.writeBuffer(params, 0, new Uint32Array([blockCount, firstBlock]));
+  async #uploadPiece(type: TensorType, part: WeightPart, offset: number, bytes: Uint8Array<ArrayBuffer>) {
+    const firstBlock = offset / TENSOR_TYPES[type].blockBytes;
+    if (!REPACK[type]) await this.#copy(part.buffer, offset, bytes);
+    else if (this.#device.features.naive) await this.#repackOnCpu(type, part, firstBlock, bytes);
+    else await this.#repackOnGpu(type, part, firstBlock, bytes);
+  }
+
+  /** To an offset that is a multiple of 4; a last word that is not whole takes what lies behind the bytes with it. */
+  async #copy(target: GPUBuffer, targetOffset: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    const size = Math.ceil(bytes.length / 4) * 4;
+    await this.#ring.put([bytes], (encoder, staging, offset) =>
+      encoder.copyBufferToBuffer(staging, offset, target, targetOffset, size),
+    );
+  }
+
+  async #repackOnGpu(type: TensorType, part: WeightPart, firstBlock: number, bytes: Uint8Array<ArrayBuffer>) {
+    const blockCount = bytes.length / TENSOR_TYPES[type].blockBytes;
+    const params = new Uint8Array(new Uint32Array([blockCount, firstBlock, 0, 0]).buffer);
     const groups = Math.ceil(blockCount / 64);
     const width = Math.min(groups, 32768);
-    const encoder = this.#device.device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    const bindings = [params, this.#staging, ...part.ranges];
-    encode(pass, [this.#kernels.get(type)!.bind([bindings], [width, Math.ceil(groups / width)])]);
-    pass.end();
-    queue.submit([encoder.finish()]);
-    params.destroy();
+    await this.#ring.put([params, bytes], (encoder, buffer, offset) => {
+      const source = { buffer, offset: offset + RANGE_ALIGNMENT, size: Math.ceil(bytes.length / 4) * 4 };
+      const bindings = [{ buffer, offset, size: params.length }, source, ...part.ranges];
+      const pass = encoder.beginComputePass();
+      encode(pass, [this.#kernels.get(type)!.bind([bindings], [width, Math.ceil(groups / width)])]);
+      pass.end();
+    });
   }
 
-  #repackOnCpu(type: TensorType, part: WeightPart, firstBlock: number, bytes: Uint8Array<ArrayBuffer>): void {
+  async #repackOnCpu(type: TensorType, part: WeightPart, firstBlock: number, bytes: Uint8Array<ArrayBuffer>) {
     const sizes = bytesPerBlock(type);
     for (const [index, repacked] of repackOnCpu(type, bytes).entries()) {
       const { buffer, offset = 0 } = part.ranges[index]!;
-      this.#write(buffer, offset + firstBlock * sizes[index]!, repacked);
+      await this.#write(buffer, offset + firstBlock * sizes[index]!, repacked);
     }
   }
 
   /** Writes from an even offset on; where that is in the middle of a word, what is known of its other half stays. */
-  #write(buffer: GPUBuffer, offset: number, bytes: Uint8Array<ArrayBuffer>): void {
-    const { queue } = this.#device.device;
+  async #write(buffer: GPUBuffer, offset: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     const skipped = Math.min(offset % 4, bytes.length);
     if (skipped > 0) this.#writeHalf(buffer, offset, bytes.subarray(0, skipped));
     const rest = bytes.length - skipped;
     const whole = rest & ~3;
-    if (whole > 0) queue.writeBuffer(buffer, offset + skipped, bytes, skipped, whole);
+    if (whole > 0) await this.#copy(buffer, offset + skipped, bytes.subarray(skipped, skipped + whole));
     if (whole < rest) this.#writeHalf(buffer, offset + skipped + whole, bytes.subarray(skipped + whole));
   }
 
@@ -144,18 +139,7 @@ export class WeightUploader {
     this.#device.device.queue.writeBuffer(buffer, at, new Int32Array([word]));
   }
 
-  /** writeBuffer copies into staging memory of the browser's own, which may not grow past a shard; meanwhile the GPU has work. */
-  async #waitForGpu(bytes: number): Promise<void> {
-    this.#queued += bytes;
-    if (this.#queued < AHEAD_BYTES) return;
-    this.#queued = 0;
-    await this.#before;
-    this.#before = this.#device.device.queue.onSubmittedWorkDone();
-    // It is awaited above, next time: a device that is lost before may not leave a rejection that nobody handles.
-    this.#before.catch(() => undefined);
-  }
-
   destroy(): void {
-    this.#staging?.destroy();
+    this.#ring.destroy();
   }
 }
