@@ -66,7 +66,10 @@ async function upload(type: TensorType, stored: Uint8Array<ArrayBuffer>, columns
   // Sources cut at multiples of 4 bytes.
   const unit = TENSOR_TYPES[type].blockBytes === 2 ? 4 : TENSOR_TYPES[type].blockBytes;
   for (let offset = 0, count = 1; offset < stored.length; offset += count * unit, count += 2) {
-    await uploader.upload(matrix, 0, offset, stored.slice(offset, offset + count * unit));
+    const piece = stored.slice(offset, offset + count * unit);
+    await uploader.upload(matrix, 0, offset, piece);
+    // It may be given to another thread from here on.
+    structuredClone(piece.buffer, { transfer: [piece.buffer] });
   }
   uploader.flush();
   uploader.destroy();

@@ -100,10 +100,11 @@ export class WeightUploader {
   async #repackOnGpu(type: TensorType, part: WeightPart, firstBlock: number, bytes: Uint8Array<ArrayBuffer>) {
     const blockCount = bytes.length / TENSOR_TYPES[type].blockBytes;
     const params = new Uint8Array(new Uint32Array([blockCount, firstBlock, 0, 0]).buffer);
+    const sourceBytes = Math.ceil(bytes.length / 4) * 4;
     const groups = Math.ceil(blockCount / 64);
     const width = Math.min(groups, 32768);
     await this.#ring.put([params, bytes], (encoder, buffer, offset) => {
-      const source = { buffer, offset: offset + RANGE_ALIGNMENT, size: Math.ceil(bytes.length / 4) * 4 };
+      const source = { buffer, offset: offset + RANGE_ALIGNMENT, size: sourceBytes };
       const bindings = [{ buffer, offset, size: params.length }, source, ...part.ranges];
       const pass = encoder.beginComputePass();
       encode(pass, [this.#kernels.get(type)!.bind([bindings], [width, Math.ceil(groups / width)])]);
