@@ -80,12 +80,45 @@ export function encodeDispatch(
   pass.dispatchWorkgroups(...workgroups);
 }
 
-/** The whole WGSL text of a kernel. */
-export function kernelText(source: KernelSource): string {
-  const constants = Object.entries(source.constants ?? {}).map(([name, value]) =>
+/** The whole WGSL text of a kernel, `@unroll` loops written out. */
+export function kernelText({ subgroups, constants = {}, parts }: KernelSource): string {
+  const declared = Object.entries(constants).map(([name, value]) =>
     name.startsWith('F_') ? `const ${name}: f32 = ${wgslFloat(value)};` : `const ${name}: u32 = ${value}u;`,
   );
-  return [source.subgroups ? 'enable subgroups;' : '', ...constants, ...source.parts].join('\n');
+  return [subgroups ? 'enable subgroups;' : '', ...declared, unrolled(parts.join('\n'), constants)].join('\n');
+}
+
+const UNROLL = /@unroll for \(var (?<name>\w+) = 0u; \k<name> < (?<count>\w+); \k<name>\+\+\) \{/;
+
+/**
+ * Writes loops marked `@unroll` out, body by body with the number of each, outer ones first. WGSL has no such attribute, and a compiler that leaves
+ * a loop over an array of registers a loop puts the array into memory: three times the time of a product of 8 rows on an H100.
+ * They count from 0u to a number or to a constant of the kernel.
+ */
+function unrolled(text: string, constants: Record<string, number>): string {
+  for (let loop = UNROLL.exec(text); loop; loop = UNROLL.exec(text)) {
+    const { name, count } = loop.groups as { name: string; count: string };
+    const times = constants[count] ?? Number.parseInt(count, 10);
+    if (Number.isNaN(times))
+      throw new Error(`${count} is no constant of the kernel, so its loop cannot be written out.`);
+    const start = loop.index + loop[0].length;
+    const end = endOfBlock(text, start);
+    const body = text.slice(start, end);
+    const number = new RegExp(`\\b${name}\\b`, 'g');
+    const bodies = Array.from({ length: times }, (_, i) => `{${body.replace(number, `${i}u`)}}`);
+    text = text.slice(0, loop.index) + bodies.join(' ') + text.slice(end + 1);
+  }
+  return text;
+}
+
+/** Where the brace stands that closes the block whose inside begins at `start`. */
+function endOfBlock(text: string, start: number): number {
+  let open = 1;
+  for (let at = start; at < text.length; at++) {
+    if (text[at] === '{') open++;
+    else if (text[at] === '}' && --open === 0) return at;
+  }
+  throw new Error('A loop to write out has no end.');
 }
 
 /** A float literal that reads back to the same f32. */

@@ -136,6 +136,8 @@ async function matvecStep(
     constants: {
       ...constants(operands, part),
       ROWS: rowsAtOnce,
+      ROW_QUADS: Math.ceil(rowsAtOnce / 4),
+      SUMS: geometry.outputs * (gated ? 2 : 1),
       FROM_HEAD_ROW: operands.fromHeadRow ? 1 : 0,
       WORKGROUP: workgroup,
       LANES: geometry.lanes,
@@ -208,6 +210,8 @@ const ENOUGH_INVOCATIONS = 65_536;
 /** Few rows of weights leave room for wider teams, whose steps are a chain. */
 const FEW_OUTPUTS = 4096;
 const FEW_STEPS = 4;
+/** Up to so many, wider teams gain where their last step wastes no more; beyond, and where outputs are few, they lose. */
+const MANY_INVOCATIONS = 2 ** 19;
 
 /**
  * Lanes by the matrix alone, so that a row's bits do not depend on the rows beside it: of 8 to 128 the fewest that give enough
@@ -223,13 +227,17 @@ export function matvecGeometry(
   const used = (lanes: number) => groups / (Math.ceil(groups / lanes) * lanes);
   const teams = matrix.rows / halves;
   const enough = Math.max(ENOUGH_INVOCATIONS / teams, teams <= FEW_OUTPUTS ? groups / FEW_STEPS : 0);
+  const mayBeWide = (lanes: number) => teams > FEW_OUTPUTS && teams * lanes <= MANY_INVOCATIONS;
+  const wastesLess = (wide: number, lanes: number) =>
+    used(wide) > used(lanes) || (used(wide) === used(lanes) && mayBeWide(wide));
   let lanes = 8;
-  while (lanes < 128 && lanes < groups && (lanes < enough || used(lanes * 2) >= used(lanes))) lanes *= 2;
+  while (lanes < 128 && lanes < groups && (lanes < enough || wastesLess(lanes * 2, lanes))) lanes *= 2;
   return { workgroup: 128, lanes, outputs: outputsOfTeam(outputs, halves, rows) };
 }
 
-/** Outputs share what is read of the input, which counts where many are left for each team or several rows are read. */
+/** Outputs share what is read of the input, which counts where many are left for each team or several rows are read; gate and up do already. */
 function outputsOfTeam(outputs: number, halves: number, rows: number): number {
-  if (rows > 1) return outputs > FEW_OUTPUTS ? 4 / halves : 1;
+  if (halves > 1) return 1;
+  if (rows > 1) return outputs > FEW_OUTPUTS ? 4 : 2;
   return outputs >= 65536 ? 2 : 1;
 }

@@ -119,6 +119,7 @@ function normConstants(context: PlanContext, { kind }: RowClass, site: NormSite)
     ...naiveNormConstants(context, site),
     BRANCHES: kind === 'prompt' ? matmulSplits(site.branchColumns) : 1,
     NORM_STRIDE: normStride(config.hiddenSize) / 16,
+    QUAD_STEPS: Math.ceil(config.hiddenSize / 4 / PROLOGUE_WORKGROUP),
     ...subgroupConstants(device),
   };
 }

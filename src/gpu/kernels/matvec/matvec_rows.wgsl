@@ -1,13 +1,12 @@
 // y[r][n] = Σ_k W[n][k]·x[r][k] for up to ROWS rows, 4 or 8, in one reading of W; HALVES = 2: y[r][n] = gelu(W[n]·x[r])·(W[n + VALUES]·x[r]).
-// A team of LANES invocations computes OUTPUTS values of n, 16 columns at a step, four rows in the lanes of a vec4. A row's products are
+// A team of LANES invocations computes OUTPUTS values of n, SUMS = OUTPUTS·HALVES sums, 16 columns at a step, ROW_QUADS times four rows in the lanes
+// of a vec4. A row's products are
 // added in the order of matvec.wgsl. Rows from the batch's last on are computed with whatever stands there, and not written.
 alias Sum = vec4<f32>;
 
 const GROUPS = COLUMNS / 16u;
 const TEAMS = WORKGROUP / LANES;
-const SUMS = OUTPUTS * HALVES;
 const STEPS = (GROUPS + LANES - 1u) / LANES;
-const ROW_QUADS = ROWS / 4u;
 
 // Columns 16·index + 4·q … + 3, each as a vec4 of rows 4·h … 4·h + 3.
 fn input_columns(index: u32, q: u32, h: u32) -> mat4x4<f32> {
@@ -40,30 +39,40 @@ fn main(
   let team = local / LANES;
   let first = (workgroup.x + workgroup.y * workgroups.x) * TEAMS * OUTPUTS + team;
 
+  // As in matvec.wgsl, the next weights are on their way while these are multiplied.
+  var begins: array<u32, SUMS>;
+  var stored: array<Stored, SUMS>;
+  @unroll for (var s = 0u; s < SUMS; s++) {
+    let n = min(first + s / HALVES * TEAMS, VALUES - 1u) + s % HALVES * VALUES;
+    begins[s] = n * GROUPS;
+    stored[s] = fetch16(begins[s] + min(lane, GROUPS - 1u));
+  }
   var sums: array<array<vec4<f32>, ROW_QUADS>, SUMS>;
   for (var step = 0u; step < STEPS; step++) {
     let index = step * LANES + lane;
+    var next: array<Stored, SUMS>;
+    @unroll for (var s = 0u; s < SUMS; s++) {
+      next[s] = fetch16(begins[s] + min(index + LANES, GROUPS - 1u));
+    }
     if (index < GROUPS) {
       var w: array<array<vec4<f32>, 4>, SUMS>;
-      for (var o = 0u; o < OUTPUTS; o++) {
-        let n = min(first + o * TEAMS, VALUES - 1u);
-        for (var half = 0u; half < HALVES; half++) {
-          w[o * HALVES + half] = load16((n + half * VALUES) * GROUPS + index);
-        }
+      @unroll for (var s = 0u; s < SUMS; s++) {
+        w[s] = decode16(stored[s], begins[s] + index);
       }
-      for (var q = 0u; q < 4u; q++) {
-        for (var h = 0u; h < ROW_QUADS; h++) {
+      @unroll for (var q = 0u; q < 4; q++) {
+        @unroll for (var h = 0u; h < ROW_QUADS; h++) {
           let x = input_columns(index, q, h);
-          for (var s = 0u; s < SUMS; s++) {
+          @unroll for (var s = 0u; s < SUMS; s++) {
             sums[s][h] = add4(w[s][q], x, sums[s][h]);
           }
         }
       }
     }
+    stored = next;
   }
 
-  for (var h = 0u; h < ROW_QUADS; h++) {
-    for (var o = 0u; o < OUTPUTS; o++) {
+  @unroll for (var h = 0u; h < ROW_QUADS; h++) {
+    @unroll for (var o = 0u; o < OUTPUTS; o++) {
       let n = first + o * TEAMS;
       var value = team_sum(sums[o * HALVES][h], local);
       if (HALVES == 2u) {

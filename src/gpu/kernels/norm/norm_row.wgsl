@@ -4,8 +4,8 @@
 // x (`input`), t (`branch`), x' (`residual`): [rows][COLUMNS]; norms: w1, then w2 at NORM_STRIDE, the effective factors; without ADD w2 alone.
 // t is the sum of BRANCHES branches, each [rows of the batch][COLUMNS] after the other.
 // x' goes to another buffer than x, since other workgroups may be reading x. `store_normed` takes h, four columns at a time.
+// QUAD_STEPS: quads of an invocation, of a workgroup of WORKGROUP.
 const QUADS = COLUMNS / 4u;
-const QUAD_STEPS = (QUADS + WORKGROUP - 1u) / WORKGROUP;
 
 fn norm_scale(squares: f32) -> f32 {
   return inverseSqrt(squares / f32(COLUMNS) + F_EPSILON);
@@ -21,7 +21,7 @@ fn norm_row(row: u32, local: u32, keeps_residual: bool) {
   var t: array<vec4<f32>, QUAD_STEPS>;
   var w1: array<vec4<f32>, QUAD_STEPS>;
   var w2: array<vec4<f32>, QUAD_STEPS>;
-  for (var step = 0u; step < QUAD_STEPS; step++) {
+  @unroll for (var step = 0u; step < QUAD_STEPS; step++) {
     let i = min(step * WORKGROUP + local, QUADS - 1u);
     x[step] = input[row * QUADS + i];
     w2[step] = norms[ADD * NORM_STRIDE + i];
@@ -35,13 +35,13 @@ fn norm_row(row: u32, local: u32, keeps_residual: bool) {
   }
   if (ADD == 1u) {
     var squares = 0.0;
-    for (var step = 0u; step < QUAD_STEPS; step++) {
+    @unroll for (var step = 0u; step < QUAD_STEPS; step++) {
       if (step * WORKGROUP + local < QUADS) {
         squares = squares_of(t[step], squares);
       }
     }
     let factor = norm_scale(workgroup_sum(vec2<f32>(squares, 0.0), local).x);
-    for (var step = 0u; step < QUAD_STEPS; step++) {
+    @unroll for (var step = 0u; step < QUAD_STEPS; step++) {
       let i = step * WORKGROUP + local;
       x[step] = madd4(t[step] * factor, w1[step], x[step]);
       if (i < QUADS && keeps_residual) {
@@ -50,13 +50,13 @@ fn norm_row(row: u32, local: u32, keeps_residual: bool) {
     }
   }
   var squares = 0.0;
-  for (var step = 0u; step < QUAD_STEPS; step++) {
+  @unroll for (var step = 0u; step < QUAD_STEPS; step++) {
     if (step * WORKGROUP + local < QUADS) {
       squares = squares_of(x[step], squares);
     }
   }
   let factor = norm_scale(workgroup_sum(vec2<f32>(squares, 0.0), local).x);
-  for (var step = 0u; step < QUAD_STEPS; step++) {
+  @unroll for (var step = 0u; step < QUAD_STEPS; step++) {
     let i = step * WORKGROUP + local;
     if (i < QUADS) {
       store_normed(row, i, x[step] * factor * w2[step]);

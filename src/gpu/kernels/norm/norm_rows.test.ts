@@ -57,6 +57,7 @@ describe.each(SETTINGS)('norms by whole workgroups, $setting', ({ options }) => 
         ADD: branches > 0 ? 1 : 0,
         BRANCHES: Math.max(1, branches),
         NORM_STRIDE: stride / 4,
+        QUAD_STEPS: Math.ceil(columns / 1024),
         WORKGROUP: 256,
         ARRANGED: place === inOrder ? 0 : 1,
         ROWS: rows,

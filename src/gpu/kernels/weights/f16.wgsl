@@ -5,8 +5,12 @@ fn quad(low: u32, high: u32) -> vec4<f32> {
   return vec4<f32>(unpack2x16float(low), unpack2x16float(high));
 }
 
-fn load16(index: u32) -> array<vec4<f32>, 4> {
-  let a = elements[index * 2u];
-  let b = elements[index * 2u + 1u];
-  return array<vec4<f32>, 4>(quad(a.x, a.y), quad(a.z, a.w), quad(b.x, b.y), quad(b.z, b.w));
+alias Stored = array<vec4<u32>, 2>;
+
+fn fetch16(index: u32) -> Stored {
+  return Stored(elements[index * 2u], elements[index * 2u + 1u]);
+}
+
+fn decode16(s: Stored, index: u32) -> array<vec4<f32>, 4> {
+  return array<vec4<f32>, 4>(quad(s[0].x, s[0].y), quad(s[0].z, s[0].w), quad(s[1].x, s[1].y), quad(s[1].z, s[1].w));
 }

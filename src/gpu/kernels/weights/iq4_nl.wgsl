@@ -13,10 +13,18 @@ fn curve(q: vec4<u32>) -> vec4<f32> {
   return vec4<f32>(bitcast<vec4<i32>>(word << shift) >> vec4<u32>(24u));
 }
 
-fn load16(index: u32) -> array<vec4<f32>, 4> {
-  let block = index >> 1u;
-  let d = half_of(scales[block >> 1u], block);
-  let q = quants[index];
+struct Stored {
+  quants: vec2<u32>,
+  scales: u32,
+}
+
+fn fetch16(index: u32) -> Stored {
+  return Stored(quants[index], scales[index >> 2u]);
+}
+
+fn decode16(s: Stored, index: u32) -> array<vec4<f32>, 4> {
+  let d = half_of(s.scales, index >> 1u);
+  let q = s.quants;
   return array<vec4<f32>, 4>(
     d * curve(low_nibbles(q.x)),
     d * curve(high_nibbles(q.x)),

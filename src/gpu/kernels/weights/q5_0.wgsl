@@ -3,8 +3,17 @@
 @group(1) @binding(1) var<storage, read> fifth_bits: array<u32>;
 @group(1) @binding(2) var<storage, read> scales: array<u32>;
 
-fn load16(index: u32) -> array<vec4<f32>, 4> {
+struct Stored {
+  quants: vec2<u32>,
+  fifth_bits: u32,
+  scales: u32,
+}
+
+fn fetch16(index: u32) -> Stored {
   let block = index >> 1u;
-  let d = half_of(scales[block >> 1u], block);
-  return centered(d, fifth16(quants[index], fifth_bits[block] >> ((index & 1u) << 4u)), 16.0);
+  return Stored(quants[index], fifth_bits[block], scales[block >> 1u]);
+}
+
+fn decode16(s: Stored, index: u32) -> array<vec4<f32>, 4> {
+  return centered(half_of(s.scales, index >> 1u), fifth16(s.quants, s.fifth_bits >> ((index & 1u) << 4u)), 16.0);
 }

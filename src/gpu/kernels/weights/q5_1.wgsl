@@ -4,8 +4,18 @@
 @group(1) @binding(1) var<storage, read> fifth_bits: array<u32>;
 @group(1) @binding(2) var<storage, read> heads: array<u32>;
 
-fn load16(index: u32) -> array<vec4<f32>, 4> {
+struct Stored {
+  quants: vec2<u32>,
+  fifth_bits: u32,
+  head: u32,
+}
+
+fn fetch16(index: u32) -> Stored {
   let block = index >> 1u;
-  let head = unpack2x16float(heads[block]);
-  return shifted(head.x, fifth16(quants[index], fifth_bits[block] >> ((index & 1u) << 4u)), head.y);
+  return Stored(quants[index], fifth_bits[block], heads[block]);
+}
+
+fn decode16(s: Stored, index: u32) -> array<vec4<f32>, 4> {
+  let head = unpack2x16float(s.head);
+  return shifted(head.x, fifth16(s.quants, s.fifth_bits >> ((index & 1u) << 4u)), head.y);
 }

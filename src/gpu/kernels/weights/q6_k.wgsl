@@ -12,12 +12,21 @@ fn upper(bits: u32) -> u32 {
   return ((spread | (spread << 4u)) & 0x03030303u) << 4u;
 }
 
-fn load16(index: u32) -> array<vec4<f32>, 4> {
-  let block = index >> 4u;
-  let sub_scale = bitcast<i32>(sub_scales[index >> 2u] << (24u - (index & 3u) * 8u)) >> 24u;
-  let d = half_of(scales[block >> 1u], block) * f32(sub_scale);
-  let bits = upper_bits[index];
-  let even = vec2<u32>(upper(bits), upper(bits >> 16u));
-  let odd = vec2<u32>(upper(bits >> 2u), upper(bits >> 18u));
-  return centered(d, quants16(quants[index], even, odd), 32.0);
+struct Stored {
+  quants: vec2<u32>,
+  upper_bits: u32,
+  sub_scales: u32,
+  scales: u32,
+}
+
+fn fetch16(index: u32) -> Stored {
+  return Stored(quants[index], upper_bits[index], sub_scales[index >> 2u], scales[index >> 5u]);
+}
+
+fn decode16(s: Stored, index: u32) -> array<vec4<f32>, 4> {
+  let sub_scale = bitcast<i32>(s.sub_scales << (24u - (index & 3u) * 8u)) >> 24u;
+  let d = half_of(s.scales, index >> 4u) * f32(sub_scale);
+  let even = vec2<u32>(upper(s.upper_bits), upper(s.upper_bits >> 16u));
+  let odd = vec2<u32>(upper(s.upper_bits >> 2u), upper(s.upper_bits >> 18u));
+  return centered(d, quants16(s.quants, even, odd), 32.0);
 }

@@ -8,6 +8,7 @@ import f16 from './f16.wgsl?raw';
 import f32 from './f32.wgsl?raw';
 import fifth from './fifth.wgsl?raw';
 import iq4_nl from './iq4_nl.wgsl?raw';
+import load16 from './load16.wgsl?raw';
 import nibbles from './nibbles.wgsl?raw';
 import q4_0 from './q4_0.wgsl?raw';
 import q4_1 from './q4_1.wgsl?raw';
@@ -24,7 +25,10 @@ import scaleAndMin from './scale_and_min.wgsl?raw';
  * how it is published.
  */
 interface WeightLayout {
-  /** Defines `load16(index)`: elements 16·index … 16·index + 15 as f32. */
+  /**
+   * Defines `Stored`, what stands in memory of elements 16·index … 16·index + 15, `fetch16(index)`, which reads it, and
+   * `decode16(stored, index)`, the elements as f32.
+   */
   load: string;
   /** Bytes of each bound buffer per block, in order of binding (group 1). */
   buffers: { name: string; bytesPerBlock: number }[];
@@ -85,9 +89,9 @@ const LAYOUTS: Record<TensorType, WeightLayout> = {
   IQ4_NL: { load: nibbles + iq4_nl, buffers: [{ name: 'quants', bytesPerBlock: 16 }, SCALES] },
 };
 
-/** The WGSL that reads weights of a type, for kernels to build on. */
+/** The WGSL that reads weights of a type, for kernels to build on: `fetch16` and `decode16` apart, or `load16`, which does both. */
 export function weightText(type: TensorType): string {
-  return LAYOUTS[type].load;
+  return LAYOUTS[type].load + load16;
 }
 
 /** Bytes of each range of a WeightPart per block, in order. */
