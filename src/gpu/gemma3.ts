@@ -22,13 +22,14 @@ import { canGate, rowsTogether } from './linear.ts';
 import type { PlanContext } from './plan-context.ts';
 import { encodePlan, type PlanStep } from './plan-step.ts';
 import type { Profiler } from './profiler.ts';
+import { PromptPace } from './prompt-pace.ts';
 
 export interface LoadOptions {
   /** Positions a slot can hold; default the model's own, at most 4096. */
   contextTokens?: number;
   /** Sequences that can be held at once; default 4. */
   slotCount?: number;
-  /** Prompt rows a submit; default by device. */
+  /** Prompt rows a chunk, at most; default by device. */
   chunk?: number;
   signal?: AbortSignal;
   onProgress?: (progress: WeightProgress) => void;
@@ -36,9 +37,6 @@ export interface LoadOptions {
 
 export const DEFAULT_CONTEXT = 4096;
 export const DEFAULT_SLOTS = 4;
-
-/** Of a prompt's plan: some hundred microseconds of encoding. */
-const STEPS_A_SUBMIT = 48;
 
 interface SlotState {
   open: boolean;
@@ -70,7 +68,7 @@ export class Gemma3 implements LoadedModel {
   readonly #context: PlanContext;
   readonly #buffers: ModelBuffers;
   readonly #cache: KvCache;
-  readonly #chunk: number;
+  readonly #pace: PromptPace;
   readonly #slots: SlotState[];
   readonly #promptPlan: PlanStep[];
   readonly #promptHead: PlanStep[];
@@ -103,9 +101,9 @@ export class Gemma3 implements LoadedModel {
     this.config = context.config;
     this.contextTokens = context.contextTokens;
     this.slotCount = slotCount;
-    this.#chunk = chunk;
     this.#slots = Array.from({ length: slotCount }, () => ({ open: false, position: 0, sampling: {}, useMask: false }));
     this.#promptPlan = plans.prompt;
+    this.#pace = new PromptPace(chunk, plans.prompt.length);
     this.#promptHead = plans.head;
     this.#promptSampler = plans.promptSampler;
     this.#generatedSampler = plans.generatedSampler;
@@ -263,23 +261,31 @@ export class Gemma3 implements LoadedModel {
       );
     }
     for (let i = 0; i < total; i++) this.#checkToken(tokens[i]!);
-    const chunk = Math.min(options.chunk ?? this.#chunk, this.#chunk);
     const sampling = await this.#sampling(this.#promptSampler, [slot]);
     let before: Promise<unknown> = Promise.resolve();
+    let endedAt = 0;
     let result: Promise<SampledToken[]> | undefined;
     for (let done = 0; done < total; ) {
       if (options.signal?.aborted) {
         throw new LapisError('aborted', 'The prompt was cancelled.', { cause: options.signal.reason });
       }
-      const count = Math.min(chunk, total - done);
+      const cut = this.#pace.next();
+      const count = Math.min(options.chunk ?? cut.rows, cut.rows, total - done);
       const last = done + count === total;
-      result = this.#submitPrompt(slot, Array.prototype.slice.call(tokens, done, done + count), last ? sampling : []);
+      const beganAt = performance.now();
+      const chunk = Array.prototype.slice.call(tokens, done, done + count);
+      result = this.#submitPrompt(slot, chunk, last ? sampling : [], cut.steps);
       // It is awaited below; a device that is lost before may not leave a rejection that nobody handles.
       result.catch(() => undefined);
       done += count;
       // One chunk ahead of the GPU keeps it busy and a cancellation prompt.
       await before;
-      before = this.#device.device.queue.onSubmittedWorkDone();
+      before = this.#device.device.queue.onSubmittedWorkDone().then(() => {
+        const now = performance.now();
+        this.#pace.took(cut, count, now - Math.max(beganAt, endedAt));
+        endedAt = now;
+      });
+      before.catch(() => undefined);
       options.onProgress?.(done, total);
     }
     return (await result!)[0]!;
@@ -331,7 +337,7 @@ export class Gemma3 implements LoadedModel {
     this.#device.destroy();
   }
 
-  #submitPrompt(slot: Slot, tokens: number[], sampling: Dispatch[]): Promise<SampledToken[]> {
+  #submitPrompt(slot: Slot, tokens: number[], sampling: Dispatch[], stepsASubmit: number): Promise<SampledToken[]> {
     const state = this.#state(slot);
     const first = state.position;
     this.#cache.prepareWrite(slot, first, first + tokens.length);
@@ -344,8 +350,8 @@ export class Gemma3 implements LoadedModel {
     const last = sampling.length > 0;
     let plan = last ? [...this.#promptPlan, ...this.#promptHead] : this.#promptPlan;
     // The GPU begins while the rest is being encoded, which takes milliseconds.
-    for (; plan.length > STEPS_A_SUBMIT && !this.profiler; plan = plan.slice(STEPS_A_SUBMIT)) {
-      void this.#submit(plan.slice(0, STEPS_A_SUBMIT), shape, [], []);
+    for (; plan.length > stepsASubmit && !this.profiler; plan = plan.slice(stepsASubmit)) {
+      void this.#submit(plan.slice(0, stepsASubmit), shape, [], []);
     }
     return this.#submit(plan, shape, last ? [slot] : [], sampling);
   }
