@@ -50,6 +50,22 @@ function firstLine(error: unknown): string {
  */
 const instances: GPU[] = [];
 
+/**
+ * What a turn of the event loop sleeps while a GPU is open. For as long as a promise of Dawn's is pending, its binding asks the GPU in every
+ * turn, which takes a whole core; an answer comes this much later at most, while the GPU has work from before.
+ */
+const NAP_MS = 0.2;
+const nobody = new Int32Array(new SharedArrayBuffer(4));
+let opened = 0;
+let naps = false;
+
+function nap(): void {
+  Atomics.wait(nobody, 0, 0, NAP_MS);
+  naps = opened > 0;
+  // Unreferenced, so that it neither keeps the process alive nor the loop turning.
+  if (naps) setImmediate(nap).unref();
+}
+
 /** A GPU object that asks the hardware first and SwiftShader when there is none. */
 class HardwareFirstGpu implements Omit<GPU, '__brand'> {
   #gpu: GPU | undefined;
@@ -67,6 +83,8 @@ class HardwareFirstGpu implements Omit<GPU, '__brand'> {
       if (!hasSystemVulkanDriver()) this.#useSwiftShader();
     }
     if (!this.#gpu) this.#createInstance();
+    opened++;
+    if (!naps) nap();
   }
 
   get wgslLanguageFeatures(): WGSLLanguageFeatures {
@@ -86,6 +104,7 @@ class HardwareFirstGpu implements Omit<GPU, '__brand'> {
   }
 
   close(): void {
+    if (this.#gpu) opened--;
     this.#gpu = undefined;
   }
 
