@@ -7,7 +7,8 @@ import embedText from './kernels/embed/embed.wgsl?raw';
 import gelu from './kernels/gelu/gelu.wgsl?raw';
 import geluMul from './kernels/gelu/gelu_mul.wgsl?raw';
 import { weightBindings, weightText } from './kernels/weights/weights.ts';
-import { canGate, linear, matmulSplits, type RowClass } from './linear.ts';
+import { canGate, linear, linears, matmulSplits } from './linear.ts';
+import type { RowClass } from './linear-operands.ts';
 import {
   feedForwardNorm,
   finalNorm,
@@ -78,8 +79,10 @@ async function layerSteps(
   );
   const steps = await Promise.all([
     fused ? [] : norm(context, rowClass, batch, first),
-    ...layer.qkv.map(({ matrix, firstOutput }) =>
-      linear(device, rowClass, {
+    linears(
+      device,
+      rowClass,
+      layer.qkv.map(({ matrix, firstOutput }) => ({
         matrix,
         batch: batch.batch,
         input: fused ? first.from : buffers.normed,
@@ -88,7 +91,7 @@ async function layerSteps(
         outputStride: qkvWidth,
         arranged: isArranged(device, rowClass),
         ...(fused && { prologue: normPrologue(context, rowClass, first) }),
-      }),
+      })),
     ),
     attention(context, rowClass, batch, layer, index),
     feedForward(context, rowClass, batch, layer, feedForwardNorm(context, layer, streams)),

@@ -18,7 +18,8 @@ import {
 import { Sampler } from './kernels/sample/sample.ts';
 import { chooseKernels } from './known-answer.ts';
 import { KvCache } from './kv-cache.ts';
-import { canGate, rowsTogether } from './linear.ts';
+import { canGate } from './linear.ts';
+import { rowsTogether } from './linear-operands.ts';
 import type { PlanContext } from './plan-context.ts';
 import { encodePlan, type PlanStep } from './plan-step.ts';
 import type { Profiler } from './profiler.ts';

@@ -1,7 +1,8 @@
 import { COPY_DST, COPY_SRC, type GpuDevice, STORAGE, UNIFORM } from './device.ts';
 import { WeightUploader } from './kernels/repack/upload.ts';
 import { createWeightMatrix } from './kernels/weights/weights.ts';
-import { linear, type RowClass } from './linear.ts';
+import { linear } from './linear.ts';
+import type { RowClass } from './linear-operands.ts';
 import { encodePlan } from './plan-step.ts';
 
 /** No multiple of a tile or of a workgroup's teams. */

@@ -5,7 +5,7 @@ import type { Gemma3Weights } from './gemma3-weights.ts';
 import sumSubgroups from './kernels/norm/sum_subgroups.wgsl?raw';
 import sumWorkgroup from './kernels/norm/sum_workgroup.wgsl?raw';
 import type { KvCache } from './kv-cache.ts';
-import { PROLOGUE_WORKGROUP, type RowClass } from './linear.ts';
+import { PROLOGUE_WORKGROUP, type RowClass } from './linear-operands.ts';
 
 /** What the steps of a plan are made from. */
 export interface PlanContext {

@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { expectClose, openTestDevice, randomSource } from '../../../../tests/gpu/test-device.ts';
+import { expectClose, openTestDevice, randomSource, runAndRead } from '../../../../tests/gpu/test-device.ts';
 import { dequantize, quantize } from '../../../model/codecs/registry.ts';
 import { TENSOR_TYPES, type TensorType } from '../../../model/tensor.ts';
 import { COPY_DST, COPY_SRC, type GpuDevice, STORAGE, UNIFORM } from '../../device.ts';
-import { linear, type RowClass } from '../../linear.ts';
+import { linear, linears } from '../../linear.ts';
+import type { RowClass } from '../../linear-operands.ts';
 import { encodePlan } from '../../plan-step.ts';
 import { WeightUploader } from '../repack/upload.ts';
-import { createWeightMatrix } from '../weights/weights.ts';
+import { createWeightMatrix, type WeightMatrix } from '../weights/weights.ts';
 import { arrangedAt, linearReference } from './reference.ts';
 
 /** ms; SwiftShader takes seconds for each matmul pipeline, and the machine may be busy. */
@@ -133,6 +134,60 @@ describe.each(SETTINGS)('matrix products, $setting', ({ options, prompts }) => {
       expect(together.y.slice(0, 40)).toEqual(alone.y);
     }
   });
+
+  test.each([1, 4, 8])(
+    'two products of an input in one dispatch have the bits of two (%i generated rows)',
+    async (rows) => {
+      const [columns, few, many] = [256, 20, 4200];
+      const random = randomSource(rows);
+      const matrices = [];
+      for (const [type, outputs] of [
+        ['Q5_0', few],
+        ['Q6_K', many],
+        ['Q8_0', few],
+      ] as const) {
+        const matrix = createWeightMatrix(device, type, type, outputs, columns);
+        const uploader = await WeightUploader.create(device, [type]);
+        await uploader.upload(matrix, 0, 0, quantize(type, random.normals(outputs * columns)));
+        uploader.flush();
+        matrices.push(matrix);
+      }
+      const [a, b, c] = matrices as [WeightMatrix, WeightMatrix, WeightMatrix];
+      const batch = device.createBuffer('batch', 16, UNIFORM | COPY_DST);
+      device.device.queue.writeBuffer(batch, 0, new Uint32Array([rows, 0, 0, 0]));
+      const input = device.createBufferWith('x', random.normals(8 * columns));
+      const outputs = few + many;
+      const rowClass = { kind: 'generated', rows } as const;
+      const products = async (pair: [WeightMatrix, WeightMatrix], together: boolean) => {
+        const output = device.createBufferWith('y', new Float32Array(rows * outputs).fill(Number.NaN));
+        const operands = pair.map((matrix, index) => ({
+          matrix,
+          batch,
+          input,
+          output,
+          outputOffset: index * pair[0].rows,
+          outputStride: outputs,
+        }));
+        const steps = together
+          ? await linears(device, rowClass, operands)
+          : (await Promise.all(operands.map((one) => linear(device, rowClass, one)))).flat();
+        expect(steps).toHaveLength(together && !options.naive ? 1 : 2);
+        const dispatches = steps.map(({ dispatch, size }) => ({
+          ...dispatch,
+          workgroups: size({ rows, positions: 1 }),
+        }));
+        return runAndRead(device, dispatches, output, rows * outputs);
+      };
+      for (const pair of [
+        [a, b],
+        [b, c],
+      ] as [WeightMatrix, WeightMatrix][]) {
+        const y = await products(pair, true);
+        expect(y.every(Number.isFinite)).toBe(true);
+        expect(y).toEqual(await products(pair, false));
+      }
+    },
+  );
 
   test.each([1, 4])('input and output may be arranged for %i generated rows', async (rows) => {
     if (options.naive) return;

@@ -11,16 +11,10 @@ fn add4(w: vec4<f32>, x: vec4<f32>, sum: f32) -> f32 {
   return madd(w.w, x.w, madd(w.z, x.z, madd(w.y, x.y, madd(w.x, x.x, sum))));
 }
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) local: u32,
-) {
+fn matvec(group: u32, row: u32, local: u32, keeps_input: bool) {
   let lane = local % LANES;
   let team = local / LANES;
-  let first = (workgroup.x + workgroup.y * workgroups.x) * TEAMS * OUTPUTS + team;
-  let row = workgroup.z;
+  let first = group * TEAMS * OUTPUTS + team;
   let input_row = row + select(0u, batch.head_row, FROM_HEAD_ROW == 1u);
 
   // The first weights are on their way while the input is made, and the next ones while these are multiplied: as they are stored, since
@@ -32,7 +26,7 @@ fn main(
     begins[s] = n * GROUPS;
     stored[s] = fetch16(begins[s] + min(lane, GROUPS - 1u));
   }
-  prepare_input(row, local, workgroup.x + workgroup.y == 0u);
+  prepare_input(row, local, keeps_input);
 
   var sums: array<f32, SUMS>;
   for (var step = 0u; step < STEPS; step++) {

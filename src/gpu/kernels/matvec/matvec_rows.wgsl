@@ -29,15 +29,10 @@ fn gelu4(v: vec4<f32>) -> vec4<f32> {
   return vec4<f32>(gelu(v.x), gelu(v.y), gelu(v.z), gelu(v.w));
 }
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) local: u32,
-) {
+fn matvec(group: u32, block: u32, local: u32, keeps_input: bool) {
   let lane = local % LANES;
   let team = local / LANES;
-  let first = (workgroup.x + workgroup.y * workgroups.x) * TEAMS * OUTPUTS + team;
+  let first = group * TEAMS * OUTPUTS + team;
 
   // As in matvec.wgsl, the next weights are on their way while these are multiplied.
   var begins: array<u32, SUMS>;
