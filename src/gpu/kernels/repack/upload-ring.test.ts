@@ -1,16 +1,11 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { openTestDevice } from '../../../../tests/gpu/test-device.ts';
 import { LapisError } from '../../../protocol/errors.ts';
-import { COPY_DST, COPY_SRC, type GpuDevice } from '../../device.ts';
+import { COPY_DST, COPY_SRC } from '../../device.ts';
 import { UploadRing } from './upload-ring.ts';
 
-let device: GpuDevice;
-let close: () => void;
-
-beforeEach(async () => ({ device, close } = await openTestDevice()));
-afterEach(() => close());
-
 test('every byte arrives once, in its place, over many turns', async () => {
+  const { device, close } = await openTestDevice();
   const lengths = [UploadRing.pieceBytes, 4, 1000, 3 * 2 ** 20, 5 * 2 ** 20 + 4, 252, 260, UploadRing.pieceBytes - 4];
   const pieces = [...lengths, ...lengths].map((length, index) => {
     const words = new Uint32Array(length / 4);
@@ -39,9 +34,11 @@ test('every byte arrives once, in its place, over many turns', async () => {
   ring.destroy();
   target.destroy();
   expect(device.bytes).toBe(0);
+  close();
 });
 
 test('what is put while the device is lost is refused as such, at the latest when its turn comes', async () => {
+  const { device, close } = await openTestDevice();
   const ring = new UploadRing(device);
   const piece = new Uint8Array(UploadRing.pieceBytes);
   const put = async () => {
@@ -52,4 +49,5 @@ test('what is put while the device is lost is refused as such, at the latest whe
   expect(error).toBeInstanceOf(LapisError);
   expect(error).toMatchObject({ code: 'device-lost' });
   ring.destroy();
+  close();
 });
