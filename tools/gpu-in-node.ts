@@ -51,16 +51,20 @@ function firstLine(error: unknown): string {
 const instances: GPU[] = [];
 
 /**
- * What a turn of the event loop sleeps while a GPU is open. For as long as a promise of Dawn's is pending, its binding asks the GPU in every
- * turn, which takes a whole core; an answer comes this much later at most, while the GPU has work from before.
+ * What an idle turn of the event loop sleeps while a GPU is open, ms. For as long as a promise of Dawn's is pending, its binding asks the GPU in
+ * every turn, which takes a whole core; an answer comes this much later at most, while the GPU has work from before.
  */
 const NAP_MS = 0.2;
+/** A turn that took longer did something, ms: what follows it may not wait. */
+const IDLE_MS = 0.1;
 const nobody = new Int32Array(new SharedArrayBuffer(4));
 let opened = 0;
 let naps = false;
+let turnBegan = 0;
 
 function nap(): void {
-  Atomics.wait(nobody, 0, 0, NAP_MS);
+  if (performance.now() - turnBegan < IDLE_MS) Atomics.wait(nobody, 0, 0, NAP_MS);
+  turnBegan = performance.now();
   naps = opened > 0;
   // Unreferenced, so that it neither keeps the process alive nor the loop turning.
   if (naps) setImmediate(nap).unref();

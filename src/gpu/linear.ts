@@ -67,8 +67,8 @@ const TILE_ROWS = 64;
 
 async function matmulStep(device: GpuDevice, operands: LinearOperands, part: WeightPart): Promise<PlanStep> {
   const { matrix } = operands;
-  const tile = matmulTile(part.rows);
   const { splits = 1 } = operands;
+  const tile = matmulTile(part.rows, splits);
   const kernel = await Kernel.compile(device, {
     label: `matmul ${matrix.type}`,
     constants: { ...constants(operands, part), TILE_N: tile, SPLITS: splits },
@@ -79,9 +79,14 @@ async function matmulStep(device: GpuDevice, operands: LinearOperands, part: Wei
   return { dispatch, size: ({ rows }) => [tiles, Math.ceil(rows / TILE_ROWS), splits] };
 }
 
-/** Weight rows of a matmul tile: few where a matrix has few rows, since wide tiles would leave most of a large GPU idle. */
-function matmulTile(weightRows: number): number {
-  return weightRows <= 4096 ? 32 : 128;
+/**
+ * Weight rows of a matmul tile: few where a matrix has few rows, since wide tiles would leave most of a large GPU idle; more where many
+ * splits give it work as well, since a wide tile reads less from workgroup memory for each product.
+ */
+function matmulTile(weightRows: number, splits: number): number {
+  if (weightRows > 4096) return 128;
+  if (splits < 4) return 32;
+  return weightRows > 2048 ? 128 : 64;
 }
 
 /**
