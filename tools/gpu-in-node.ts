@@ -52,7 +52,7 @@ const instances: GPU[] = [];
 
 /**
  * What an idle turn of the event loop sleeps while a GPU is open, ms. For as long as a promise of Dawn's is pending, its binding asks the GPU in
- * every turn, which takes a whole core; an answer comes this much later at most, while the GPU has work from before.
+ * every turn, which takes a whole core. Each turn ends this much later at most, others' input and output among them; the GPU has work from before.
  */
 const NAP_MS = 0.2;
 /** A turn that took longer did something, ms: what follows it may not wait. */

@@ -33,7 +33,7 @@ export interface LoadedModel {
   /** Sets how the slot's next tokens are sampled. `mask`: one bit a vocabulary id, little-endian, 1 = allowed. */
   setSampler(slot: Slot, sampling: SamplingOptions, mask?: Uint32Array): void;
   /**
-   * Appends tokens as prompt rows (in chunks of `chunk`, chosen by the device when absent) and samples the token after the
+   * Appends tokens as prompt rows (in chunks of `chunk`, cut by how long the device takes when absent) and samples the token after the
    * last. Rejects with `aborted` between chunks; the slot then stands after the last whole chunk.
    */
   prefill(

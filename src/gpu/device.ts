@@ -125,7 +125,15 @@ export class GpuDevice {
         `${label} needs ${size} bytes of GPU memory in one buffer; this GPU allows ${maxBufferSize}.`,
       );
     }
-    const buffer = this.device.createBuffer({ label, size, usage, mappedAtCreation });
+    let buffer: GPUBuffer;
+    try {
+      buffer = this.device.createBuffer({ label, size, usage, mappedAtCreation });
+    } catch (cause) {
+      // Of a mapped buffer alone, whose memory is needed at once.
+      throw new LapisError('no-gpu', `There is too little free memory for ${label}, which needs ${size} bytes.`, {
+        cause,
+      });
+    }
     this.#bytes += size;
     const destroy = buffer.destroy.bind(buffer);
     let live = true;

@@ -69,6 +69,8 @@ export class Gemma3 implements LoadedModel {
   readonly #context: PlanContext;
   readonly #buffers: ModelBuffers;
   readonly #cache: KvCache;
+  /** The most rows of a prompt's chunk. */
+  readonly #mostRows: number;
   readonly #pace: PromptPace;
   readonly #slots: SlotState[];
   readonly #promptPlan: PlanStep[];
@@ -104,6 +106,7 @@ export class Gemma3 implements LoadedModel {
     this.slotCount = slotCount;
     this.#slots = Array.from({ length: slotCount }, () => ({ open: false, position: 0, sampling: {}, useMask: false }));
     this.#promptPlan = plans.prompt;
+    this.#mostRows = chunk;
     this.#pace = new PromptPace(chunk, plans.prompt.length);
     this.#promptHead = plans.head;
     this.#promptSampler = plans.promptSampler;
@@ -271,7 +274,7 @@ export class Gemma3 implements LoadedModel {
         throw new LapisError('aborted', 'The prompt was cancelled.', { cause: options.signal.reason });
       }
       const cut = this.#pace.next();
-      const count = Math.min(options.chunk ?? cut.rows, cut.rows, total - done);
+      const count = Math.min(options.chunk ? Math.min(options.chunk, this.#mostRows) : cut.rows, total - done);
       const last = done + count === total;
       const beganAt = performance.now();
       const chunk = Array.prototype.slice.call(tokens, done, done + count);

@@ -25,7 +25,10 @@ export async function linear(device: GpuDevice, rowClass: RowClass, operands: Li
   return Promise.all(parts.map((part) => matvecStep(device, rowsTogether(rowClass.rows), operands, part)));
 }
 
-/** Products of one input, two in a dispatch where generated rows allow it: what a dispatch costs is more than what a small product costs. */
+/**
+ * Products that differ in matrix and `outputOffset` alone, two in a dispatch where generated rows allow it: what a dispatch costs is more than what
+ * a small product costs.
+ */
 export async function linears(device: GpuDevice, rowClass: RowClass, all: LinearOperands[]): Promise<PlanStep[]> {
   const [first, second] = all;
   if (all.length === 2 && canPair(device, rowClass, first!, second!)) {

@@ -4,13 +4,13 @@ import type { GpuDevice, GpuFeatures } from './device.ts';
 import { DEFAULT_CONTEXT, DEFAULT_SLOTS } from './gemma3.ts';
 import { KvCache } from './kv-cache.ts';
 
-/** Prompt rows a submit on a GPU; a CPU adapter takes fewer, and needs that much less. */
+/** Prompt rows a chunk on a GPU, at most; a CPU adapter takes fewer, and needs that much less. */
 const CHUNK = 256;
 
 /**
  * Bytes of GPU memory that a model takes at the default context length, before it is loaded: its weights, whose repacked form is as
- * large as the stored one, and whatever the cache and the activations ask a device for that only counts. What is missing is small:
- * the sampler's own buffers and those that pass through while weights are repacked.
+ * large as the stored one, and whatever the cache and the activations ask a device for that only counts. What is missing: the
+ * sampler's own buffers, and 40 MB that weights pass through while they are uploaded.
  */
 export function gpuBytesNeeded(config: Gemma3Config, weightBytes: number): number {
   const counter = new CountingDevice();

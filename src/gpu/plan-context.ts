@@ -33,8 +33,8 @@ export function fuses(device: GpuDevice, rowClass: RowClass, storageBuffers: num
     rowClass.rows === 1 &&
     !device.features.naive &&
     storageBuffers <= maxStorageBuffersPerShaderStage &&
-    // The input, and what sums go through.
-    columns * 4 + PROLOGUE_WORKGROUP * 16 <= maxComputeWorkgroupStorageSize
+    // The input, and what sums go through: without subgroups 8 bytes an invocation for the norm and 4.5 for each of two products.
+    columns * 4 + PROLOGUE_WORKGROUP * 17 <= maxComputeWorkgroupStorageSize
   );
 }
 

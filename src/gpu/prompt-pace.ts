@@ -43,9 +43,16 @@ export class PromptPace {
     return { rows, steps: clamp(SUBMIT_MS / msPerStep(rows) - (HEAVIEST - 1), 1, MOST_STEPS) };
   }
 
-  /** Says how long the GPU took for a chunk that was cut by `cut`; a rest of a prompt, which is slow for its few rows, teaches nothing. */
+  /**
+   * Says how long the GPU took for `rows` rows that were cut by `cut`. A rest of a prompt, which is slow for its few rows, teaches only what is not
+   * known, or that the device has become slow.
+   */
   took(cut: PromptCut, rows: number, ms: number): void {
-    if (rows * 2 >= cut.rows) this.#msPerRow = ms / rows;
+    const known = this.#msPerRow;
+    if (known === undefined) this.#msPerRow = ms / rows;
+    // An end that was noticed late makes the next chunk look short: no sample takes more than three quarters off.
+    else if (rows * 2 >= cut.rows) this.#msPerRow = Math.max(ms / rows, known / 4);
+    else if (ms > known * cut.rows) this.#msPerRow = ms / rows;
   }
 }
 

@@ -3,7 +3,6 @@ import { measureModel } from '../gpu/bench/measure.ts';
 import { GpuDevice } from '../gpu/device.ts';
 import { Gemma3 } from '../gpu/gemma3.ts';
 import { gpuBytesNeeded } from '../gpu/memory.ts';
-import type { ModelSource } from '../model/source.ts';
 import { createTokenizer, type Tokenizer } from '../model/tokenizer.ts';
 import type { ModelEntriesOptions } from './model-entries.ts';
 import type { StartModel } from './running-model.ts';
@@ -27,11 +26,15 @@ const SOFTWARE_FLOOR_BYTES = 32 * 2 ** 20;
 export const startModel: StartModel = async (source, { signal, onProgress }) => {
   const startedAt = performance.now();
   const opening = GpuDevice.open(navigator.gpu, { signal });
-  // Beside the GPU's answers: each takes a tenth of a second.
-  const [tokenizer, device] = await Promise.all([tokenizerOf(source), opening]).catch(async (error) => {
-    await opening.then((device) => device.destroy()).catch(() => undefined);
+  let tokenizer: Tokenizer;
+  try {
+    // Beside the GPU's answers: each takes a tenth of a second.
+    tokenizer = createTokenizer(source.tokenizer);
+  } catch (error) {
+    void opening.then((device) => device.destroy()).catch(() => undefined);
     throw error;
-  });
+  }
+  const device = await opening;
   const model = await Gemma3.load(device, source, { signal, onProgress });
   const loadMs = performance.now() - startedAt;
   const engine = createEngine({ model, tokenizer, loadMs });
@@ -60,7 +63,3 @@ export const startModel: StartModel = async (source, { signal, onProgress }) => 
     },
   };
 };
-
-async function tokenizerOf(source: ModelSource): Promise<Tokenizer> {
-  return createTokenizer(source.tokenizer);
-}

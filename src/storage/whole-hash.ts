@@ -1,4 +1,4 @@
-import { LapisError } from '../protocol/errors.ts';
+import { AskedWorker } from './asked-worker.ts';
 import type { HashReply, HashRequest } from './hash-worker.ts';
 import { incrementalSha256 } from './sha256.ts';
 
@@ -16,27 +16,16 @@ export type StartHash = () => WholeHash;
 
 /** In a worker of its own, since it is the slowest step of storing a model. */
 export const hashInWorker: StartHash = () => {
-  const worker = new Worker(new URL('./hash-worker.ts', import.meta.url), { type: 'module' });
-  // Replies come in the order of the requests.
-  const waiting: { resolve: (reply: HashReply) => void; reject: (error: LapisError) => void }[] = [];
-  worker.onmessage = ({ data }: MessageEvent<HashReply>) => waiting.shift()?.resolve(data);
-  worker.onerror = ({ message }) => {
-    const error = new LapisError('internal', `The worker that hashes has failed: ${message}`);
-    for (const { reject } of waiting.splice(0)) reject(error);
-  };
-  const ask = (request: HashRequest, transfer: Transferable[]) =>
-    new Promise<HashReply>((resolve, reject) => {
-      waiting.push({ resolve, reject });
-      worker.postMessage(request, transfer);
-    });
+  const started = new Worker(new URL('./hash-worker.ts', import.meta.url), { type: 'module' });
+  const worker = new AskedWorker<HashRequest, HashReply>(started, 'The worker that hashes');
   return {
     async update(bytes) {
       const { byteOffset, length, buffer } = bytes;
-      const reply = await ask({ buffer, byteOffset, length }, [buffer]);
+      const reply = await worker.ask({ buffer, byteOffset, length }, [buffer]);
       return new Uint8Array(reply as ArrayBuffer);
     },
-    hex: async () => (await ask('hex', [])) as string,
-    close: () => worker.terminate(),
+    hex: async () => (await worker.ask('hex', [])) as string,
+    close: () => worker.close(),
   };
 };
 

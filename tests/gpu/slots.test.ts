@@ -372,6 +372,7 @@ describe('an abort between chunks', () => {
       const controller = new AbortController();
       const prefill = model.prefill(slot, tokens, {
         signal: controller.signal,
+        chunk: CHUNK,
         onProgress: (done) => done >= 2 * CHUNK && controller.abort(),
       });
       expect(await codeOf(prefill)).toMatch(/^aborted: /);

@@ -32,9 +32,12 @@ if (values.model === undefined || !executable) {
   process.exit(2);
 }
 const file = values.model;
-const { size: bytes } = await stat(file);
-const runs = Number(values.runs);
-const maxTokens = Number(values['decode-tokens']);
+const bytes = (await stat(file).catch(() => undefined))?.size ?? 0;
+const [runs, maxTokens] = [Number(values.runs), Number(values['decode-tokens'])];
+if (!bytes || !(runs >= 1) || !(maxTokens >= 1)) {
+  process.stderr.write(bytes ? '--runs and --decode-tokens are at least 1.\n' : `There is no file ${file}.\n`);
+  process.exit(2);
+}
 
 const STEPS: readonly PlainStep[] = ['hash', 'write', 'read', 'digest', 'upload'];
 /** What a load is made of. */

@@ -238,9 +238,13 @@ describe.each(SETTINGS)('matrix products, $setting', ({ options, prompts }) => {
     'prompt rows whose columns are split: the sums add up',
     async () => {
       if (options.naive) return;
-      const { y, expected } = await run('Q4_0', 40, 288, 5, { kind: 'prompt' }, false, 1, { splits: 4 });
-      const sums = Float32Array.from({ length: 200 }, (_, i) => y[i] + y[200 + i] + y[400 + i] + y[600 + i]);
-      expectClose(sums, expected(), tolerance(288));
+      // Tiles of 64 and of 128 weight rows.
+      for (const outputs of [40, 2100]) {
+        const { y, expected } = await run('Q4_0', outputs, 288, 5, { kind: 'prompt' }, false, 1, { splits: 4 });
+        const n = 5 * outputs;
+        const sums = Float32Array.from({ length: n }, (_, i) => y[i] + y[n + i] + y[2 * n + i] + y[3 * n + i]);
+        expectClose(sums, expected(), tolerance(288));
+      }
     },
     COMPILE_TIMEOUT,
   );
