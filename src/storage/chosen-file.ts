@@ -4,11 +4,18 @@ import { LapisError } from '../protocol/errors.ts';
 
 /* Files that a person has chosen: they may change, be locked or go while they are read. */
 
+/** A chosen file that the browser cannot read, now. Chosen again, it may be as it was. */
+export class UnreadableFile extends LapisError {
+  constructor(message: string, cause: unknown) {
+    super('bad-request', message, { cause });
+  }
+}
+
 /**
  * A chosen file as a byte source.
  *
  * @param what names it at the start of a sentence
- * @throws LapisError `bad-request` from a read, when the browser cannot read it
+ * @throws UnreadableFile (`bad-request`) from a read
  */
 export function chosenSource(file: Blob, what: string): ByteSource {
   const source = blobSource(file);
@@ -30,5 +37,5 @@ function unreadable(error: unknown, what: string): unknown {
     error.name === 'NotFoundError'
       ? `${what} is not where it was: choose it again.`
       : `${what} could not be read (${error.name}): it may have changed, be locked by another program, or lie on a drive that is gone. See that it can be opened, then choose it again.`;
-  return new LapisError('bad-request', sentence, { cause: error });
+  return new UnreadableFile(sentence, error);
 }

@@ -24,7 +24,8 @@ export type ConvertedModel = Pick<ModelRecord, 'id' | 'name' | 'license' | 'orig
 
 /**
  * Stores the model of a Hugging Face folder, quantized as `convert` does. Shards that an attempt which was cut off has left are kept
- * if they were made from these very weights. What a failure leaves is deleted.
+ * if they were made from these very weights. What a failure leaves is deleted, but for a
+ * file's that can no longer be read.
  *
  * @throws LapisError `corrupt`, `not-gemma`, `unsupported`, `quota`, `aborted`
  */

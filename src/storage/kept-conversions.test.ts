@@ -135,6 +135,36 @@ describe('a conversion that was cut off', () => {
     expect(disk.contents.size).toBe(0);
   });
 
+  test('stays where the weights can no longer be read, and so does one that was not cut off before', async () => {
+    const directory = memoryDirectory('gemma', files);
+    const { getFileHandle } = directory;
+    let left = 0;
+    directory.getFileHandle = async (name) => {
+      const handle = await getFileHandle.call(directory, name);
+      const file = await handle.getFile();
+      const slice = file.slice.bind(file);
+      file.slice = (start = 0, end = 0) => {
+        left -= end - start;
+        if (left > 0) return slice(start, end);
+        const failing = new Blob();
+        failing.arrayBuffer = () => Promise.reject(new DOMException('The drive is gone.', 'NotReadableError'));
+        return failing;
+      };
+      return { ...handle, getFile: async () => file } as FileSystemFileHandle;
+    };
+    for (const disk of [memoryFileStore(), await killedAfter(3)]) {
+      left = 0.8 * files.get('model.safetensors')!.length;
+      const store = await openStore(disk);
+      await expect(store.importFolder(directory)).rejects.toMatchObject({ code: 'bad-request' });
+      expect(store.waiting().map(({ reason }) => reason)).toEqual([
+        expect.stringMatching(/^The import of gemma was cut/),
+      ]);
+      const { record, from } = await choose(store);
+      expect(record).toEqual(whole);
+      expect(from).toBeGreaterThan(2 * SHARD);
+    }
+  });
+
   test('stays where its rest does not fit', async () => {
     const disk = await killedAfter(3);
     const store = await openStore(disk);

@@ -245,6 +245,26 @@ describe('a file that cannot be read', () => {
     }
   });
 
+  test('leaves what it has brought, and is gone on with from there', async () => {
+    const files = memoryFileStore();
+    const store = await openStore(files);
+    await expect(store.importFile(unreadable(0, 'NotReadableError'))).rejects.toMatchObject({ code: 'bad-request' });
+    expect([store.waiting(), files.contents.size]).toEqual([[], 0]);
+    await expect(store.importFile(unreadable(8.9 * MIB, 'NotReadableError'))).rejects.toMatchObject({
+      code: 'bad-request',
+    });
+    const reason = expect.stringMatching(
+      /^The import of mine was cut off after .* which are kept: choose its file again/,
+    );
+    expect(reasons(store)).toEqual([reason]);
+    // A browser that is closed now finds the same.
+    expect(reasons(await openStore(files.crash(() => 0.5)))).toEqual([reason]);
+    const progress: number[] = [];
+    const record = await store.importFile(fileOf(), { onProgress: (done) => void progress.push(done) });
+    expect(progress[0]).toBeGreaterThan(8 * MIB);
+    expect([record.sha256, reasons(store)]).toEqual([sha256(gguf), []]);
+  });
+
   test('costs nothing of what is stored of it', async () => {
     const store = await openStore(memoryFileStore());
     await store.importFile(fileOf());

@@ -17,7 +17,7 @@ import type { IngestOptions } from './ingest.ts';
 import { copyPackaged, packageManifest } from './package-model.ts';
 import { storedBytes } from './progress-log.ts';
 import type { SweepResult } from './purge.ts';
-import { purge, purgeFetched, sweep } from './purge.ts';
+import { keptImportOf, purge, purgeFetched, sweep } from './purge.ts';
 import type { ModelRecord, ProbeOutcome } from './record.ts';
 import { directoryOf, JOURNAL_FILE, PAUSED_FILE, RECORD_FILE, readRecord, writeRecord } from './record.ts';
 import type { WaitingModel } from './renew.ts';
@@ -339,7 +339,9 @@ export class ModelStore {
         const { files } = this.#env;
         const left = await readRecord(files, directoryOf(id), RECORD_FILE).catch(() => undefined);
         if (left === undefined) this.#records.delete(id);
-        if ((await files.files(directoryOf(id)).catch(() => [])).length === 0) this.#waiting.delete(id);
+        const kept = await keptImportOf(this.#env, id).catch(() => undefined);
+        if (kept) this.#waiting.set(id, kept);
+        else if ((await files.files(directoryOf(id)).catch(() => [])).length === 0) this.#waiting.delete(id);
         throw error;
       }
     });

@@ -139,6 +139,13 @@ async function sweepUnfinished(env: Environment, directory: string): Promise<Lef
   };
 }
 
+/** What a failed import has left to go on with, if anything. */
+export async function keptImportOf(env: Environment, id: string): Promise<WaitingModel | undefined> {
+  const journal = await readRecord(env.files, directoryOf(id), JOURNAL_FILE);
+  if (!journal || journal === 'damaged' || journal.origin.kind === 'url') return undefined;
+  return keptImport(env, journal);
+}
+
 /** Only the person can go on with an import; one of which nothing is stored yet is nothing to tell of. */
 async function keptImport({ files }: Environment, journal: ModelRecord): Promise<WaitingModel | undefined> {
   const { id, name, license, origin, bytes } = journal;

@@ -1,12 +1,14 @@
 import { LapisError } from '../protocol/errors.ts';
+import { UnreadableFile } from './chosen-file.ts';
 import type { FileStore } from './file-store.ts';
+import { JOURNAL_FILE, readRecord } from './record.ts';
 import type { Needed } from './space.ts';
 import { outOfSpace, requireSpace } from './space.ts';
 
 /**
  * Writes a model in the place of whatever its directory holds, which is deleted only if the new one then fits.
  *
- * @throws LapisError `quota` with what is needed, or what `write` throws; the directory is empty when `write` has failed
+ * @throws LapisError `quota` with what is needed, or what `write` throws, which leaves what `deletingOnFailure` leaves
  */
 export async function replaceModel<T>(
   files: FileStore,
@@ -25,9 +27,9 @@ export async function replaceModel<T>(
 }
 
 /**
- * Does what stores a model.
+ * Does what stores a model. A chosen file that cannot be read leaves what it has brought, if that can be gone on with.
  *
- * @throws LapisError what `write` throws, a `quota` with what is needed; the directory is empty then
+ * @throws LapisError what `write` throws, a `quota` with what is needed; the directory is empty then but for that
  */
 export async function deletingOnFailure<T>(
   files: FileStore,
@@ -38,7 +40,8 @@ export async function deletingOnFailure<T>(
   try {
     return await write();
   } catch (cause) {
-    await files.removeDirectory(directory);
+    const keeps = cause instanceof UnreadableFile && (await readRecord(files, directory, JOURNAL_FILE)) !== undefined;
+    if (!keeps) await files.removeDirectory(directory);
     const error = LapisError.from(cause);
     throw error.code === 'quota' ? await outOfSpace(files, needed, error) : cause;
   }

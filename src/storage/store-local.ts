@@ -23,7 +23,8 @@ export interface LocalModel extends Pick<ModelRecord, 'id' | 'name' | 'license'>
 
 /**
  * Stores the bytes of a GGUF that are at hand. Where they are stored already, only what is damaged is put back; where an
- * earlier attempt was cut off, it is gone on with. Anything else of that id is replaced. What a failure leaves is deleted.
+ * earlier attempt was cut off, it is gone on with. Anything else of that id is replaced. What a failure leaves is deleted, but for a
+ * file's that can no longer be read.
  *
  * @throws LapisError `corrupt`, `not-gemma`, `unsupported`, `quota`, `aborted`, or what reading `source` throws
  */
