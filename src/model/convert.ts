@@ -193,7 +193,7 @@ export async function convertModel(
   options: QuantizingOptions,
 ): Promise<Manifest> {
   const { kept, onPart, ...rest } = options;
-  const { quantization, signal } = rest;
+  const { quantization, signal, onProgress } = rest;
   const quantized = model.tensors.find(({ type }) => TENSOR_TYPES[type].blockSize > 1);
   if (quantized) {
     throw new LapisError('bad-request', `The model is quantized already: ${quantized.name} is ${quantized.type}.`);
@@ -209,7 +209,9 @@ export async function convertModel(
   let compared = !kept;
   const onChunk = async (bytes: Uint8Array<ArrayBuffer>, end: number) => {
     await trail.add(bytes);
-    if (compared || end < from) return;
+    if (compared) return;
+    onProgress?.({ bytesDone: Math.min(end, from), bytesTotal: layout.bytes });
+    if (end < from) return;
     // The chunk that the last kept byte is of, or stands before: the next byte that is made stands on it.
     if (trail.sha256 !== kept?.sourceSha256) throw new OtherWeights();
     compared = true;
