@@ -12,3 +12,9 @@ export function diskError(error: unknown): unknown {
       : `The disk refuses to write (${error.name}): it may be full, damaged or gone.`;
   return new LapisError('quota', sentence, { cause: error });
 }
+
+/** What is stored in a file and cannot be read: as good as damaged, and mended in the same way, by writing it again. */
+export function readError(error: unknown, name: string): unknown {
+  if (!(error instanceof DOMException)) return error;
+  return new LapisError('corrupt', `The disk does not give ${name} back (${error.name}).`, { cause: error });
+}

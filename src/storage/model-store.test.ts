@@ -249,6 +249,30 @@ describe('integrity', () => {
     expect(again.notices).toEqual([]);
   });
 
+  test('a shard that the disk does not give back is fetched again like a damaged one', async () => {
+    const files = memoryFileStore();
+    await (await openStore(files, hub())).download(pinned);
+    const open = files.open;
+    const folder = directoryOf('small');
+    const bad = files.contents.get(folder)!.get('shard-00001.bin');
+    files.open = async (directory, name, mode) => {
+      const file = await open(directory, name, mode);
+      // A sector of what was written first: another write takes another one.
+      if (files.contents.get(folder)?.get(name) !== bad) return file;
+      const read = () => {
+        throw new DOMException('A bad sector.', 'NotReadableError');
+      };
+      return { ...file, read };
+    };
+    const source = hub();
+    const store = await openStore(files, source);
+    expect(await store.load('small', readWeights)).toBeGreaterThan(0);
+    expect(store.notices).toEqual([
+      'A damaged part of Small (shard-00001.bin) was found and repaired from models.example.',
+    ]);
+    expect(source.served).toHaveLength(1);
+  });
+
   test('a damaged import asks for its file, and no weights are given out as whole', async () => {
     const files = memoryFileStore();
     const { id } = await (await openStore(files)).importFile(fileOf(gguf));

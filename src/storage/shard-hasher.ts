@@ -1,5 +1,6 @@
 import { sha256Hex } from '../model/shards.ts';
 import { LapisError } from '../protocol/errors.ts';
+import { readError } from './disk-error.ts';
 import type { FileStore, OpenFile } from './file-store.ts';
 import { release } from './release.ts';
 
@@ -17,7 +18,7 @@ export class ShardHasher {
     this.#directory = directory;
   }
 
-  /** Lower-case hexadecimal; undefined when the file is absent or has another length. */
+  /** Lower-case hexadecimal; undefined when the file is absent, has another length or is not given back by the disk. */
   async hex(name: string, bytes: number): Promise<string | undefined> {
     const file = await this.#open(name);
     try {
@@ -30,6 +31,9 @@ export class ShardHasher {
         file.read(this.#buffer.subarray(at, Math.min(at + STEP_BYTES, bytes)), at);
         await new Promise((resolve) => setTimeout(resolve));
       }
+    } catch (error) {
+      if (LapisError.from(readError(error, name)).code === 'corrupt') return undefined;
+      throw error;
     } finally {
       file?.close();
     }

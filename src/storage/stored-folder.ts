@@ -2,6 +2,7 @@ import type { ByteSource } from '../model/byte-source.ts';
 import { checkRange, throwIfAborted } from '../model/byte-source.ts';
 import type { ShardFolder } from '../model/shards.ts';
 import { LapisError } from '../protocol/errors.ts';
+import { readError } from './disk-error.ts';
 import type { FileStore } from './file-store.ts';
 
 /** A directory of the store as src/model's readers and writers want it. */
@@ -17,7 +18,9 @@ export function storedFolder(store: FileStore, directory: string): ShardFolder {
         async read(offset, length, signal) {
           throwIfAborted(signal);
           checkRange(size, offset, length);
-          const bytes = await store.read(directory, name, offset, length);
+          const bytes = await store.read(directory, name, offset, length).catch((error) => {
+            throw readError(error, name);
+          });
           if (bytes?.length !== length) throw shorter(name);
           return bytes;
         },
@@ -27,6 +30,8 @@ export function storedFolder(store: FileStore, directory: string): ShardFolder {
           const opened = await store.open(directory, name, 'read');
           try {
             if (opened.read(into, offset) !== into.length) throw shorter(name);
+          } catch (error) {
+            throw readError(error, name);
           } finally {
             opened.close();
           }
