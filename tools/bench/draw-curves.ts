@@ -54,13 +54,16 @@ export function drawCurves({ date, adapter, model, floorGBps, decode, prefill, m
     },
   ];
   const name = escaped(adapter.description || adapter.architecture || adapter.vendor);
-  const [width, height] = [PANEL.width * panels.length, PANEL.height + 26];
-  const caption = `${escaped(model)} on ${name}, ${date}. Dashed: weights and cache at this GPU’s streaming read, ${floorGBps.toFixed(0)} GB/s.`;
+  const [width, height] = [PANEL.width * panels.length, PANEL.height + 44];
+  const captions = [
+    `${escaped(model)} on ${name}, ${date}.`,
+    `Dashed: weights and cache at this GPU’s streaming read, ${floorGBps.toFixed(0)} GB/s.`,
+  ];
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="Cost against length">
 <style>${STYLE}
 </style>
 ${panels.map((panel, index) => `<g transform="translate(${index * PANEL.width} 0)">\n${drawPanel(panel)}\n</g>`).join('\n')}
-<text x="${PANEL.left}" y="${height - 10}">${caption}</text>
+${captions.map((text, line) => `<text x="${PANEL.left}" y="${height - 28 + 18 * line}">${text}</text>`).join('\n')}
 </svg>
 `;
 }
