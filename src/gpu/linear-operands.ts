@@ -1,7 +1,6 @@
 import type { Bindings } from './kernel.ts';
 import type { WeightMatrix, WeightPart } from './kernels/weights/weights.ts';
 import { weightBindings } from './kernels/weights/weights.ts';
-import type { MatvecGeometry } from './matvec-geometry.ts';
 
 /** Many prompt rows, or the few rows of generated tokens. */
 export type RowClass = { kind: 'prompt' } | { kind: 'generated'; rows: number };
@@ -28,8 +27,6 @@ export interface LinearOperands {
   arranged?: boolean;
   /** Generated rows: the same for the output, which has `outputStride` columns. */
   outputArranged?: boolean;
-  /** Instead of `matvecGeometry`'s (measurements). */
-  geometry?: MatvecGeometry;
 }
 
 /** A kernel's own way to its input, in place of a dispatch before it. */

@@ -1,5 +1,5 @@
 /** How matvec spreads over invocations. */
-export interface MatvecGeometry {
+interface MatvecGeometry {
   workgroup: number;
   /** Invocations that share one output: the order of a sum follows from it. */
   lanes: number;

@@ -30,7 +30,7 @@ interface Product {
 function productOf(device: GpuDevice, rowsAtOnce: number, operands: LinearOperands, part: WeightPart): Product {
   const { matrix, gated, prologue } = operands;
   const outputs = gated ? part.rows / 2 : part.rows;
-  const geometry = operands.geometry ?? matvecGeometry(matrix, outputs, gated ? 2 : 1, rowsAtOnce);
+  const geometry = matvecGeometry(matrix, outputs, gated ? 2 : 1, rowsAtOnce);
   const workgroup = prologue ? PROLOGUE_WORKGROUP : geometry.workgroup;
   return {
     constants: {
