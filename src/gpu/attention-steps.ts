@@ -1,7 +1,7 @@
 import { isGlobalLayer } from '../model/config.ts';
 import type { BatchBuffers } from './buffers.ts';
 import { type LayerWeights, normPair, normStride } from './gemma3-weights.ts';
-import { type Bindings, Kernel } from './kernel.ts';
+import type { Bindings } from './kernel.ts';
 import attentionText from './kernels/attention/attention.wgsl?raw';
 import blocksText from './kernels/attention/blocks.wgsl?raw';
 import extentText from './kernels/attention/extent.wgsl?raw';
@@ -16,23 +16,19 @@ import teamSumSubgroups from './kernels/matvec/sum_subgroups.wgsl?raw';
 import teamSumWorkgroup from './kernels/matvec/sum_workgroup.wgsl?raw';
 import cacheText from './kernels/rope/cache.wgsl?raw';
 import ropeText from './kernels/rope/rope.wgsl?raw';
+import type { WeightMatrix } from './kernels/weights/weights.ts';
 import { BLOCK_POSITIONS } from './kv-cache.ts';
 import { linear, matmulSplits } from './linear.ts';
 import { PROLOGUE_WORKGROUP, type RowClass, rowsTogether } from './linear-operands.ts';
 import { fuses, type PlanContext, subgroupConstants, workgroupSum } from './plan-context.ts';
-import type { BatchShape, PlanStep } from './plan-step.ts';
+import type { BatchShape, StepSource } from './plan-step.ts';
 import rowsText from './rows.wgsl?raw';
 
-async function rope(
-  context: PlanContext,
-  batch: BatchBuffers,
-  layer: LayerWeights,
-  index: number,
-): Promise<PlanStep[]> {
+function rope(context: PlanContext, batch: BatchBuffers, layer: LayerWeights, index: number): StepSource[] {
   const { device, config, buffers, cache } = context;
   const { headCount, kvHeadCount, headDim } = config;
-  const { keys, values, table, tableLength } = cache.layer(index);
-  const kernel = await Kernel.compile(device, {
+  const { keys, values, table, tableLength, angles } = cache.layer(index);
+  const kernel = {
     label: 'rope',
     constants: {
       HEADS: headCount,
@@ -44,33 +40,37 @@ async function rope(
       F_QUERY_SCALE: config.queryScale,
     },
     parts: [rowsText, madd(device), cacheText, ropeText],
-  });
-  const angles = isGlobalLayer(config, index) ? buffers.globalAngles : buffers.localAngles;
+  };
   const bindings = [batch.rows, buffers.qkv, layer.qNorm, layer.kNorm, angles, table, keys, values];
   const heads = headCount + 2 * kvHeadCount;
-  return [{ dispatch: kernel.bind([bindings], [heads]), size: ({ rows }) => [heads, rows, 1] }];
+  return [{ kernel, groups: [bindings], size: ({ rows }) => [heads, rows, 1] }];
+}
+
+/** Whether the output projection joins the splits itself. */
+export function fusesJoin({ device }: PlanContext, rowClass: RowClass, matrix: WeightMatrix): boolean {
+  return fuses(device, rowClass, 3 + matrix.parts[0]!.ranges.length, matrix.columns);
 }
 
 /** From q, k and v to the branch that the residual stream takes. */
-export async function attention(
+export function attention(
   context: PlanContext,
   rowClass: RowClass,
   batch: BatchBuffers,
   layer: LayerWeights,
   index: number,
-): Promise<PlanStep[]> {
+): StepSource[] {
   const { device, config, buffers } = context;
   const matrix = layer.attentionOutput;
-  const fused = fuses(device, rowClass, 3 + matrix.parts[0]!.ranges.length, matrix.columns);
+  const fused = fusesJoin(context, rowClass, matrix);
   const decodes = rowClass.kind === 'generated' && !device.features.naive;
   const join = decodes ? joinConstants(context, index) : {};
-  const steps = await Promise.all([
-    decodes ? [] : rope(context, batch, layer, index),
-    device.features.naive
+  return [
+    ...(decodes ? [] : rope(context, batch, layer, index)),
+    ...(device.features.naive
       ? naiveAttention(context, rowClass, batch, index)
-      : blockAttention(context, rowClass, batch, layer, index),
-    decodes && !fused ? joinRows(context, rowClass.rows, batch, join) : [],
-    linear(device, rowClass, {
+      : blockAttention(context, rowClass, batch, layer, index)),
+    ...(decodes && !fused ? joinRows(context, rowClass.rows, batch, join) : []),
+    ...linear(device, rowClass, {
       matrix,
       batch: batch.batch,
       input: fused ? buffers.partials : buffers.attention,
@@ -87,8 +87,7 @@ export async function attention(
         },
       }),
     }),
-  ]);
-  return steps.flat();
+  ];
 }
 
 function joinConstants({ config, contextTokens, cache }: PlanContext, index: number): Record<string, number> {
@@ -102,21 +101,21 @@ function joinConstants({ config, contextTokens, cache }: PlanContext, index: num
 }
 
 /** Attention of prompt rows behind rope; the splits of generated rows' attention, from q, k and v as they were projected. */
-async function blockAttention(
+function blockAttention(
   context: PlanContext,
   rowClass: RowClass,
   batch: BatchBuffers,
   layer: LayerWeights,
   index: number,
-): Promise<PlanStep[]> {
+): StepSource[] {
   const { device, config, buffers, cache } = context;
   const { headCount, kvHeadCount, headDim } = config;
-  const { keys, values, table } = cache.layer(index);
+  const { keys, values, table, angles } = cache.layer(index);
   const generated = rowClass.kind === 'generated';
   const join = joinConstants(context, index);
   const splits = generated ? join.SPLITS! : 1;
   const subgroups = device.features.shuffleWidth > 1;
-  const kernel = await Kernel.compile(device, {
+  const kernel = {
     label: 'attention',
     constants: {
       ...join,
@@ -140,8 +139,7 @@ async function blockAttention(
       blocksText,
     ],
     subgroups,
-  });
-  const angles = isGlobalLayer(config, index) ? buffers.globalAngles : buffers.localAngles;
+  };
   const output = generated ? buffers.partials : buffers.attention;
   const bindings = [batch.rows, buffers.qkv, normPair(layer.qNorm), angles, table, keys, values, output];
   const size = ({ rows, positions }: BatchShape): [number, number, number] => [
@@ -149,33 +147,28 @@ async function blockAttention(
     rows,
     Math.min(splits, Math.ceil(positions / BLOCK_POSITIONS)),
   ];
-  return [{ dispatch: kernel.bind([bindings], [headCount]), size }];
+  return [{ kernel, groups: [bindings], size }];
 }
 
 /** Joins the splits of several generated rows. */
-async function joinRows(
+function joinRows(
   { device, config, buffers }: PlanContext,
   rows: number,
   batch: BatchBuffers,
   constants: Record<string, number>,
-): Promise<PlanStep[]> {
+): StepSource[] {
   const parts = [rowsText, madd(device), cacheText, extentText, joinedText, arrangedText, joinRowsText];
-  const kernel = await Kernel.compile(device, {
+  const kernel = {
     label: 'attention join',
     constants: { ...constants, ROWS: rowsTogether(rows) },
     parts,
-  });
+  };
   const groups = Math.ceil((config.headCount * config.headDim) / 256);
-  const dispatch = kernel.bind([[batch.rows, buffers.partials, buffers.attention]], [groups]);
-  return [{ dispatch, size: ({ rows }) => [groups, rows, 1] }];
+  const bindings = [batch.rows, buffers.partials, buffers.attention];
+  return [{ kernel, groups: [bindings], size: ({ rows }) => [groups, rows, 1] }];
 }
 
-async function naiveAttention(
-  context: PlanContext,
-  rowClass: RowClass,
-  batch: BatchBuffers,
-  index: number,
-): Promise<PlanStep[]> {
+function naiveAttention(context: PlanContext, rowClass: RowClass, batch: BatchBuffers, index: number): StepSource[] {
   const { device, config, buffers, cache, contextTokens } = context;
   const { headCount, kvHeadCount, headDim } = config;
   const { keys, values, table, tableLength } = cache.layer(index);
@@ -183,27 +176,27 @@ async function naiveAttention(
   const window = isGlobalLayer(config, index) ? 0 : config.slidingWindow;
   const split = rowClass.kind === 'generated';
   const shared = { HEADS: headCount, HEAD_DIM: headDim, WINDOW: window, SPLITS: splits, TABLE_LENGTH: tableLength };
-  const kernel = await Kernel.compile(device, {
+  const kernel = {
     label: 'attention',
     constants: { ...shared, KV_HEADS: kvHeadCount, BLOCKS_PER_SPLIT: split ? BLOCKS_PER_SPLIT : 0 },
     parts: [rowsText, madd(device), cacheText, attentionText],
-  });
+  };
   const output = split ? buffers.partials : buffers.attention;
   const bindings: Bindings = [batch.rows, buffers.qkv, table, keys, values, output];
-  const dispatch = kernel.bind([bindings], [headCount]);
-  if (!split) return [{ dispatch, size: ({ rows }) => [headCount, rows, 1] }];
+  if (!split) return [{ kernel, groups: [bindings], size: ({ rows }) => [headCount, rows, 1] }];
 
-  const reduceKernel = await Kernel.compile(device, {
+  const reduceKernel = {
     label: 'attention reduce',
     constants: { ...shared, BLOCKS_PER_SPLIT },
     parts: [rowsText, madd(device), cacheText, reduceText],
-  });
+  };
   const splitCount = ({ positions }: BatchShape) =>
     Math.min(splits, Math.ceil(positions / BLOCK_POSITIONS / BLOCKS_PER_SPLIT));
   return [
-    { dispatch, size: (shape) => [headCount, shape.rows, splitCount(shape)] },
+    { kernel, groups: [bindings], size: (shape) => [headCount, shape.rows, splitCount(shape)] },
     {
-      dispatch: reduceKernel.bind([[batch.rows, buffers.partials, buffers.attention]], [headCount]),
+      kernel: reduceKernel,
+      groups: [[batch.rows, buffers.partials, buffers.attention]],
       size: ({ rows }) => [headCount, rows, 1],
     },
   ];

@@ -1,5 +1,7 @@
-import { type Gemma3Config, isGlobalLayer } from '../model/config.ts';
+import type { Gemma3Config } from '../model/config.ts';
+import { BufferRanges, bytesOfRanges, spanOf } from './buffer-ranges.ts';
 import { COPY_DST, COPY_SRC, type GpuDevice, STORAGE, UNIFORM } from './device.ts';
+import type { Binding } from './kernel.ts';
 import { attentionSplits, decodeSplits } from './kernels/attention/splits.ts';
 import { RESULT_WORDS } from './kernels/sample/options.ts';
 import { matmulSplits } from './linear.ts';
@@ -24,27 +26,31 @@ export interface BatchBuffers {
   rows: GPUBuffer;
 }
 
-/** Activations and state that all plans of a loaded model share. f32 [rows][…] unless said otherwise. */
-export interface ModelBuffers {
+/** What a plan's steps hand each other, f32 [rows][…]. */
+export interface Activations {
   /** The residual stream, [rows][hidden]. */
-  residual: GPUBuffer;
+  residual: Binding;
   /** The residual stream after a branch was added to it, where kernels still read the other: the two take turns. */
-  otherResidual: GPUBuffer;
+  otherResidual: Binding;
   /** The residual stream after the next norm, [rows][hidden]. */
-  normed: GPUBuffer;
+  normed: Binding;
   /** What a branch gives before its post-norm, [splits of its sum][rows][hidden]. */
-  branch: GPUBuffer;
+  branch: Binding;
   /** [rows][(heads + 2·kvHeads)·headDim] */
-  qkv: GPUBuffer;
+  qkv: Binding;
   /** [rows][heads·headDim] */
-  attention: GPUBuffer;
+  attention: Binding;
   /** Attention of generated rows before the splits are joined. */
-  partials: GPUBuffer;
+  partials: Binding;
   /** [rows][feedForward] */
-  gated: GPUBuffer;
+  gated: Binding;
   /** [rows][2·feedForward], only where a layer's gate and up differ in type. */
-  gateUp: GPUBuffer;
-  /** [8][vocabulary] */
+  gateUp: Binding;
+}
+
+/** Activations and state that all plans of a loaded model share. */
+export interface ModelBuffers extends Activations {
+  /** f32 [8][vocabulary] */
   logits: GPUBuffer;
   /** Slot [slots]. */
   slots: GPUBuffer;
@@ -54,11 +60,17 @@ export interface ModelBuffers {
   mask: GPUBuffer;
   /** u32 [8][RESULT_WORDS]: what was sampled. */
   results: GPUBuffer;
-  /** (cos, sin) [context][headDim / 2] */
-  localAngles: GPUBuffer;
-  globalAngles: GPUBuffer;
   prompt: BatchBuffers;
   generated: BatchBuffers;
+  /** Activations of one generated row. */
+  alone: AloneActivations;
+}
+
+/** What the steps of one generated row hand each other, in two ranges of one buffer: what is written by quads, and what by elements. */
+export interface AloneActivations
+  extends Pick<Activations, 'residual' | 'otherResidual' | 'branch' | 'qkv' | 'partials' | 'gated'> {
+  quads: GPUBufferBinding;
+  elements: GPUBufferBinding;
 }
 
 export interface BufferShape {
@@ -86,8 +98,6 @@ export function createModelBuffers(device: GpuDevice, config: Gemma3Config, shap
   const branchSplits = device.features.naive
     ? 1
     : Math.max(matmulSplits(feedForwardSize), matmulSplits(headCount * headDim));
-  const angles = (label: string, theta: number, scale: number) =>
-    device.createBufferWith(label, ropeAngles(headDim, contextTokens, theta, scale));
   return {
     residual: storage('residual', rows * hiddenSize),
     otherResidual: storage('other residual', rows * hiddenSize),
@@ -103,37 +113,33 @@ export function createModelBuffers(device: GpuDevice, config: Gemma3Config, shap
     history: storage('history', slotCount * contextTokens),
     mask: storage('masks', slotCount * maskWords(vocabularySize)),
     results: storage('results', MAX_GENERATED_ROWS * RESULT_WORDS),
-    localAngles: angles('local angles', config.ropeThetaLocal, 1),
-    globalAngles: layers.some((layer) => isGlobalLayer(config, layer))
-      ? angles('global angles', config.ropeThetaGlobal, config.ropeScaleGlobal)
-      : storage('global angles', 0),
     prompt: batch('prompt', chunk),
     generated: batch('generated', MAX_GENERATED_ROWS),
+    alone: aloneActivations(device, config, splits),
   };
 }
 
-/**
- * (cos, sin) of position · theta^(−2i / headDim) / scale, [positions][headDim / 2]. Each step is rounded to f32 as in Hugging
- * Face's Gemma3RotaryEmbedding; the GPU's own sin and cos are too coarse for large angles.
- */
-export function ropeAngles(
-  headDim: number,
-  positions: number,
-  theta: number,
-  scale: number,
-): Float32Array<ArrayBuffer> {
-  const half = headDim / 2;
-  const frequencies = Array.from({ length: half }, (_, i) => {
-    const power = Math.fround(theta ** Math.fround((2 * i) / headDim));
-    return Math.fround(Math.fround(1 / power) / scale);
-  });
-  const angles = new Float32Array(positions * headDim);
-  for (let position = 0, at = 0; position < positions; position++) {
-    for (const frequency of frequencies) {
-      const angle = Math.fround(position * frequency);
-      angles[at++] = Math.cos(angle);
-      angles[at++] = Math.sin(angle);
-    }
-  }
-  return angles;
+function aloneActivations(device: GpuDevice, config: Gemma3Config, splits: number): AloneActivations {
+  const { hiddenSize, feedForwardSize, headCount, kvHeadCount, headDim } = config;
+  const bytes = {
+    residual: hiddenSize * 4,
+    otherResidual: hiddenSize * 4,
+    partials: headCount * splits * (headDim + 4) * 4,
+    gated: feedForwardSize * 4,
+    branch: hiddenSize * 4,
+    qkv: (headCount + 2 * kvHeadCount) * headDim * 4,
+  };
+  const ranges = new BufferRanges(
+    device.createBuffer('activations of one row', bytesOfRanges(Object.values(bytes)), STORAGE),
+  );
+  const [residual, otherResidual, partials, gated] = [
+    ranges.next(bytes.residual),
+    ranges.next(bytes.otherResidual),
+    ranges.next(bytes.partials),
+    ranges.next(bytes.gated),
+  ];
+  const [branch, qkv] = [ranges.next(bytes.branch), ranges.next(bytes.qkv)];
+  const quads = spanOf(residual, gated);
+  const elements = spanOf(branch, qkv);
+  return { residual, otherResidual, partials, gated, branch, qkv, quads, elements };
 }

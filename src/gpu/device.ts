@@ -14,6 +14,11 @@ const WANTED_LIMITS = [
 /** What kernels.ts and the kernels need at least; anything with WebGPU has it, except where named in the error. */
 const NEEDED = { maxStorageBuffersPerShaderStage: 8, maxComputeInvocationsPerWorkgroup: 256 } as const;
 
+/** What a kernel does with a buffer. */
+export type BindingAccess = 'uniform' | 'read' | 'read_write';
+
+const BUFFER_TYPES = { uniform: 'uniform', read: 'read-only-storage', read_write: 'storage' } as const;
+
 /** The features that change which kernels run. */
 export interface GpuFeatures {
   /** Subgroup shuffles may be used within aligned runs of this many invocations; 1 without subgroups. */
@@ -49,6 +54,7 @@ export class GpuDevice {
   /** Resolves with a sentence when the device is gone. */
   readonly lost: Promise<string>;
   #bytes = 0;
+  readonly #layouts = new Map<string, GPUBindGroupLayout>();
   readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>();
 
   private constructor(
@@ -152,10 +158,43 @@ export class GpuDevice {
     return buffer;
   }
 
-  /** The pipeline of a WGSL text, compiled once however often it is asked for. Throws `internal` with the compiler's words. */
-  pipeline(label: string, code: string, layout: GPUPipelineLayout): Promise<GPUComputePipeline> {
-    let pipeline = this.#pipelines.get(code);
+  /** The layout of a bind group for compute shaders, by what is done with its buffers; one object for all that are alike. */
+  bindGroupLayout(accesses: readonly BindingAccess[]): GPUBindGroupLayout {
+    const key = accesses.join();
+    let layout = this.#layouts.get(key);
+    if (!layout) {
+      const entries = accesses.map((access, binding) => ({
+        binding,
+        visibility: 4 /* GPUShaderStage.COMPUTE */,
+        buffer: { type: BUFFER_TYPES[access] },
+      }));
+      layout = this.device.createBindGroupLayout({ label: key, entries });
+      this.#layouts.set(key, layout);
+    }
+    return layout;
+  }
+
+  bindGroup(
+    label: string,
+    layout: GPUBindGroupLayout,
+    bindings: readonly (GPUBuffer | GPUBufferBinding)[],
+  ): GPUBindGroup {
+    const entries = bindings.map((binding, index) => ({
+      binding: index,
+      resource: 'buffer' in binding ? binding : { buffer: binding },
+    }));
+    return this.device.createBindGroup({ label, layout, entries });
+  }
+
+  /**
+   * The pipeline of a WGSL text whose bindings have an explicit layout, since `layout: 'auto'` drops those that are not used. Compiled once
+   * however often it is asked for. Throws `internal` with the compiler's words.
+   */
+  pipeline(label: string, code: string, bindGroupLayout: GPUBindGroupLayout): Promise<GPUComputePipeline> {
+    const key = `${bindGroupLayout.label}\n${code}`;
+    let pipeline = this.#pipelines.get(key);
     if (!pipeline) {
+      const layout = this.device.createPipelineLayout({ bindGroupLayouts: [bindGroupLayout] });
       const module = this.device.createShaderModule({ label, code });
       pipeline = this.device
         .createComputePipelineAsync({ label, layout, compute: { module, entryPoint: 'main' } })
@@ -169,7 +208,7 @@ export class GpuDevice {
               : String(cause);
           throw new LapisError('internal', `Kernel ${label} does not compile: ${reason}`, { cause });
         });
-      this.#pipelines.set(code, pipeline);
+      this.#pipelines.set(key, pipeline);
     }
     return pipeline;
   }

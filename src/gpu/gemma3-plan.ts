@@ -2,7 +2,6 @@ import { attention } from './attention-steps.ts';
 import type { BatchBuffers } from './buffers.ts';
 import { COPY_DST, type GpuDevice, UNIFORM } from './device.ts';
 import type { LayerWeights } from './gemma3-weights.ts';
-import { Kernel } from './kernel.ts';
 import embedText from './kernels/embed/embed.wgsl?raw';
 import gelu from './kernels/gelu/gelu.wgsl?raw';
 import geluMul from './kernels/gelu/gelu_mul.wgsl?raw';
@@ -19,30 +18,38 @@ import {
   norm,
   normPrologue,
   residualStreams,
+  type Streams,
 } from './norm-steps.ts';
 import { isArranged, type PlanContext } from './plan-context.ts';
-import type { PlanStep } from './plan-step.ts';
+import { type BatchShape, bindEach, type PlanStep, type StepSource } from './plan-step.ts';
 import rowsText from './rows.wgsl?raw';
 
-/** The steps from tokens to the final norm (of a single generated row: to what `headPlan` norms itself): the one compute path. */
-export async function layerPlan(context: PlanContext, rowClass: RowClass, batch: BatchBuffers): Promise<PlanStep[]> {
-  const { weights } = context;
-  const streams = residualStreams(context);
+/** What a token generated in each of `rows` sequences takes. */
+export async function generatedPlan(context: PlanContext, rows: number): Promise<PlanStep[]> {
+  const rowClass = { kind: 'generated', rows } as const;
+  const { generated } = context.buffers;
+  const { embedding, layers, norm } = rowSteps(context, rowClass, generated);
+  const { device } = context;
   const steps = await Promise.all([
-    embed(context, batch),
-    ...weights.layers.map((layer, index) => layerSteps(context, rowClass, batch, layer, index, streams)),
+    bindEach(device, [...embedding, ...layers.flat(), ...norm]),
+    headPlan(context, rowClass, generated),
   ]);
-  if (fusesHeadNorm(context, rowClass)) return steps.flat();
-  return [...steps.flat(), ...(await norm(context, rowClass, batch, finalNorm(context, streams)))];
+  return steps.flat();
+}
+
+/** What a chunk of a prompt takes, without the logits of its last row. */
+export function promptPlan(context: PlanContext): Promise<PlanStep[]> {
+  const { embedding, layers, norm } = rowSteps(context, { kind: 'prompt' }, context.buffers.prompt);
+  return bindEach(context.device, [...embedding, ...layers.flat(), ...norm]);
 }
 
 /** The logits of the batch's rows from its head row on, which for a prompt is its last: [8][vocabulary]. */
-export async function headPlan(context: PlanContext, rowClass: RowClass, batch: BatchBuffers): Promise<PlanStep[]> {
+export function headPlan(context: PlanContext, rowClass: RowClass, batch: BatchBuffers): Promise<PlanStep[]> {
   const { device, weights, buffers, config } = context;
   const rows = rowClass.kind === 'prompt' ? 1 : rowClass.rows;
   const fused = fusesHeadNorm(context, rowClass);
   const last = finalNorm(context, residualStreams(context));
-  const steps = await linear(
+  const steps = linear(
     device,
     { kind: 'generated', rows },
     {
@@ -53,21 +60,35 @@ export async function headPlan(context: PlanContext, rowClass: RowClass, batch: 
       outputStride: config.vocabularySize,
       fromHeadRow: true,
       arranged: isArranged(device, rowClass),
-      ...(fused && { prologue: normPrologue(context, rowClass, last) }),
+      // Nothing reads the residual stream after this, so its sum goes where nothing else does.
+      ...(fused && { prologue: normPrologue(context, rowClass, { ...last, to: buffers.normed }) }),
     },
   );
-  if (rowClass.kind === 'generated') return steps;
-  return steps.map(({ dispatch, size }) => ({ dispatch, size: (shape) => size({ ...shape, rows: 1 }) }));
+  if (rowClass.kind === 'generated') return bindEach(device, steps);
+  return bindEach(
+    device,
+    steps.map((step) => ({ ...step, size: (shape: BatchShape) => step.size({ ...shape, rows: 1 }) })),
+  );
 }
 
-async function layerSteps(
+/** The steps from tokens to the final norm (of a single generated row: to what `headPlan` norms itself): the one compute path. */
+function rowSteps(context: PlanContext, rowClass: RowClass, batch: BatchBuffers) {
+  const streams = residualStreams(context);
+  return {
+    embedding: embed(context, batch),
+    layers: context.weights.layers.map((layer, index) => layerSteps(context, rowClass, batch, layer, index, streams)),
+    norm: fusesHeadNorm(context, rowClass) ? [] : norm(context, rowClass, batch, finalNorm(context, streams)),
+  };
+}
+
+function layerSteps(
   context: PlanContext,
   rowClass: RowClass,
   batch: BatchBuffers,
   layer: LayerWeights,
   index: number,
-  streams: [GPUBuffer, GPUBuffer],
-): Promise<PlanStep[]> {
+  streams: Streams,
+): StepSource[] {
   const { device, config, buffers } = context;
   const { headCount, kvHeadCount, headDim } = config;
   const qkvWidth = (headCount + 2 * kvHeadCount) * headDim;
@@ -77,9 +98,9 @@ async function layerSteps(
     rowClass,
     layer.qkv.map(({ matrix }) => matrix),
   );
-  const steps = await Promise.all([
-    fused ? [] : norm(context, rowClass, batch, first),
-    linears(
+  return [
+    ...(fused ? [] : norm(context, rowClass, batch, first)),
+    ...linears(
       device,
       rowClass,
       layer.qkv.map(({ matrix, firstOutput }) => ({
@@ -93,39 +114,38 @@ async function layerSteps(
         ...(fused && { prologue: normPrologue(context, rowClass, first) }),
       })),
     ),
-    attention(context, rowClass, batch, layer, index),
-    feedForward(context, rowClass, batch, layer, feedForwardNorm(context, layer, streams)),
-  ]);
-  return steps.flat();
+    ...attention(context, rowClass, batch, layer, index),
+    ...feedForward(context, rowClass, batch, layer, feedForwardNorm(context, layer, streams)),
+  ];
 }
 
-async function embed(context: PlanContext, batch: BatchBuffers): Promise<PlanStep[]> {
+function embed(context: PlanContext, batch: BatchBuffers): StepSource[] {
   const { device, config, weights, buffers, contextTokens } = context;
   const { embedding } = weights;
-  const kernel = await Kernel.compile(device, {
+  const kernel = {
     label: 'embed',
     constants: { COLUMNS: config.hiddenSize, CONTEXT: contextTokens, F_EMBEDDING_SCALE: Math.sqrt(config.hiddenSize) },
     parts: [rowsText, weightText(embedding.type), embedText],
-  });
+  };
   return embedding.parts.map((part) => {
     const params = uniform(device, [part.firstRow, part.rows, 0, 0]);
     const bindings = [batch.batch, params, buffers.slots, batch.rows, buffers.history, buffers.residual];
-    return { dispatch: kernel.bind([bindings, weightBindings(part)], [1]), size: ({ rows }) => [rows, 1, 1] };
+    return { kernel, groups: [bindings, weightBindings(part)], size: ({ rows }) => [rows, 1, 1] };
   });
 }
 
-async function feedForward(
+function feedForward(
   context: PlanContext,
   rowClass: RowClass,
   batch: BatchBuffers,
   layer: LayerWeights,
   site: NormSite,
-): Promise<PlanStep[]> {
+): StepSource[] {
   const { device, config, buffers } = context;
   const { feedForwardSize, hiddenSize } = config;
   const gated = layer.gateUp.length === 1 && canGate(layer.gateUp[0]!);
   const fused = fusesNorm(context, rowClass, layer.gateUp);
-  const before = fused ? [] : await norm(context, rowClass, batch, site);
+  const before = fused ? [] : norm(context, rowClass, batch, site);
   const input = fused
     ? { batch: batch.batch, input: site.from, prologue: normPrologue(context, rowClass, site) }
     : { batch: batch.batch, input: buffers.normed, arranged: isArranged(device, rowClass) };
@@ -141,26 +161,23 @@ async function feedForward(
   if (gated) {
     const outputArranged = isArranged(device, rowClass);
     const output = { output: buffers.gated, outputStride: feedForwardSize, gated, outputArranged };
-    return [
-      ...before,
-      ...(await linear(device, rowClass, { matrix: layer.gateUp[0]!, ...input, ...output })),
-      ...(await down),
-    ];
+    return [...before, ...linear(device, rowClass, { matrix: layer.gateUp[0]!, ...input, ...output }), ...down];
   }
   let outputOffset = 0;
-  const halves = layer.gateUp.map((matrix) => {
+  const halves = layer.gateUp.flatMap((matrix) => {
     const output = { output: buffers.gateUp, outputOffset, outputStride: 2 * feedForwardSize };
     outputOffset += matrix.rows;
     return linear(device, rowClass, { matrix, ...input, ...output });
   });
-  const kernel = await Kernel.compile(device, { label: 'gelu mul', parts: [gelu, geluMul] });
+  const kernel = { label: 'gelu mul', parts: [gelu, geluMul] };
   const params = uniform(device, [feedForwardSize, 0, 0, 0]);
   const groups = Math.ceil(feedForwardSize / 256);
-  const multiply: PlanStep = {
-    dispatch: kernel.bind([[params, buffers.gateUp, buffers.gated]], [groups]),
+  const multiply: StepSource = {
+    kernel,
+    groups: [[params, buffers.gateUp, buffers.gated]],
     size: ({ rows }) => [groups, rows, 1],
   };
-  return [...before, ...(await Promise.all(halves)).flat(), multiply, ...(await down)];
+  return [...before, ...halves, multiply, ...down];
 }
 
 function uniform(device: GpuDevice, words: number[]): GPUBuffer {

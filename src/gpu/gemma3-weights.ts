@@ -2,9 +2,24 @@ import type { Gemma3Config } from '../model/config.ts';
 import type { ModelSource, WeightProgress } from '../model/source.ts';
 import type { TensorInfo } from '../model/tensor.ts';
 import { LapisError } from '../protocol/errors.ts';
-import { COPY_DST, type GpuDevice, RANGE_ALIGNMENT, STORAGE } from './device.ts';
+import { BufferRanges, bytesOfRanges } from './buffer-ranges.ts';
+import { COPY_DST, type GpuDevice, STORAGE } from './device.ts';
 import { WeightUploader } from './kernels/repack/upload.ts';
-import { createWeightMatrix, type WeightMatrix } from './kernels/weights/weights.ts';
+import {
+  buffersOf,
+  createWeightMatrix,
+  type MatrixShape,
+  matrixRangeBytes,
+  placeWeightMatrix,
+  type WeightMatrix,
+} from './kernels/weights/weights.ts';
+
+/** A norm on the residual stream, the effective factors. */
+export interface NormWeights {
+  weights: GPUBufferBinding;
+  /** The norm of the branch that is added before, which stands right before `weights` in their buffer. */
+  branchNorm?: GPUBufferBinding;
+}
 
 export interface LayerWeights {
   /** q, k and v stacked in runs of one type; each run with its first output. */
@@ -13,14 +28,15 @@ export interface LayerWeights {
   /** [2 · feedForward, hidden], gate above up, when both have one type; else the two. */
   gateUp: WeightMatrix[];
   down: WeightMatrix;
-  /** The layer's norms, each a range of one buffer. q's stands before k's. */
+  /** Before attention; from the second layer on with the post-norm of the layer before. */
+  inputNorm: NormWeights;
+  /** q's norm; k's stands behind it. */
   qNorm: GPUBufferBinding;
   kNorm: GPUBufferBinding;
-  /** In the order in which the residual stream meets them; `outputNorm` follows those of the last layer. */
-  inputNorm: GPUBufferBinding;
-  postAttentionNorm: GPUBufferBinding;
-  preFeedForwardNorm: GPUBufferBinding;
-  postFeedForwardNorm: GPUBufferBinding;
+  /** Before the feed-forward, with attention's post-norm. */
+  feedForwardNorm: NormWeights;
+  /** All of the above, where they have room in one buffer that a kernel can bind. */
+  buffer?: GPUBuffer;
 }
 
 export interface Gemma3Weights {
@@ -28,12 +44,13 @@ export interface Gemma3Weights {
   /** The embedding again when tied. */
   head: WeightMatrix;
   layers: LayerWeights[];
-  outputNorm: GPUBufferBinding;
+  /** With the post-norm of the last layer. */
+  outputNorm: NormWeights;
 }
 
 /** Bytes from one norm of `size` elements to the next in their buffer. */
 export function normStride(size: number): number {
-  return Math.ceil((size * 4) / RANGE_ALIGNMENT) * RANGE_ALIGNMENT;
+  return bytesOfRanges([size * 4]);
 }
 
 /** A norm and the one behind it, in one binding. */
@@ -44,20 +61,11 @@ export function normPair(norm: GPUBufferBinding): GPUBufferBinding {
 /** Where a tensor goes: some rows of a matrix, or a vector. */
 type Destination = { matrix: WeightMatrix; row: number } | { vector: GPUBufferBinding };
 
-/** A buffer of norms of one size, handed out in order. */
-class NormBuffer {
-  readonly buffer: GPUBuffer;
-  readonly #size: number;
-  #count = 0;
-
-  constructor(device: GpuDevice, label: string, size: number, count: number) {
-    this.buffer = device.createBuffer(label, normStride(size) * count, STORAGE | COPY_DST);
-    this.#size = size;
-  }
-
-  next(): GPUBufferBinding {
-    return { buffer: this.buffer, offset: normStride(this.#size) * this.#count++, size: this.#size * 4 };
-  }
+/** Tensors of one type stacked above each other, with the rows of each. */
+interface Stack {
+  names: string[];
+  rows: number[];
+  columns: number;
 }
 
 /** Allocates what `source` needs and says where each tensor goes. Throws `corrupt` for a missing or misshapen tensor. */
@@ -67,26 +75,21 @@ export class Gemma3WeightMap {
   readonly #tensors: Map<string, TensorInfo>;
   readonly #destinations = new Map<string, Destination>();
   readonly #buffers: GPUBuffer[] = [];
-  readonly #norms: NormBuffer;
-  readonly #headNorms: NormBuffer;
 
   constructor(device: GpuDevice, source: ModelSource) {
     this.#device = device;
     this.#tensors = new Map(source.tensors.map((tensor) => [tensor.name, tensor]));
     const { config } = source;
-    const { vocabularySize, hiddenSize, headDim, layerCount } = config;
-    this.#norms = new NormBuffer(device, 'norms', hiddenSize, 4 * layerCount + 1);
-    this.#headNorms = new NormBuffer(device, 'head norms', headDim, 2 * layerCount);
-    this.#buffers.push(this.#norms.buffer, this.#headNorms.buffer);
-    const embedding = this.#matrix(['token_embd.weight'], [vocabularySize], hiddenSize);
-    this.weights = {
-      embedding,
-      head: this.#tensors.has('output.weight')
-        ? this.#matrix(['output.weight'], [vocabularySize], hiddenSize)
-        : embedding,
-      layers: Array.from({ length: layerCount }, (_, layer) => this.#layer(config, `blk.${layer}.`)),
-      outputNorm: this.#norm('output_norm.weight', hiddenSize, this.#norms),
-    };
+    const { vocabularySize, hiddenSize, layerCount } = config;
+    const vocabulary = (name: string) => this.#alone({ names: [name], rows: [vocabularySize], columns: hiddenSize });
+    const embedding = vocabulary('token_embd.weight');
+    const head = this.#tensors.has('output.weight') ? vocabulary('output.weight') : embedding;
+    const layers = Array.from({ length: layerCount }, (_, layer) => this.#layer(config, layer));
+    const outputNorm = this.#norms(this.#ranges('output norm', [hiddenSize * 4, hiddenSize * 4]), hiddenSize, [
+      postNorm(layerCount - 1),
+      'output_norm.weight',
+    ]);
+    this.weights = { embedding, head, layers, outputNorm: residualNorm(outputNorm) };
   }
 
   /** Streams the weights in. Resolves when every byte has arrived and the source has verified what it verifies. */
@@ -116,63 +119,112 @@ export class Gemma3WeightMap {
     for (const buffer of this.#buffers) buffer.destroy();
   }
 
-  #layer(config: Gemma3Config, prefix: string): LayerWeights {
+  #layer(config: Gemma3Config, layer: number): LayerWeights {
     const { hiddenSize, feedForwardSize, headCount, kvHeadCount, headDim } = config;
-    const name = (tensor: string) => `${prefix}${tensor}.weight`;
-    const gateUp = [name('ffn_gate'), name('ffn_up')];
-    const gateUpRows = [feedForwardSize, feedForwardSize];
+    const name = (tensor: string) => `blk.${layer}.${tensor}.weight`;
+    const qkv = this.#stacks(
+      [name('attn_q'), name('attn_k'), name('attn_v')],
+      [headCount * headDim, kvHeadCount * headDim, kvHeadCount * headDim],
+      hiddenSize,
+    );
+    const output = { names: [name('attn_output')], rows: [hiddenSize], columns: headCount * headDim };
+    const gateUp = this.#stacks([name('ffn_gate'), name('ffn_up')], [feedForwardSize, feedForwardSize], hiddenSize);
+    const down = { names: [name('ffn_down')], rows: [hiddenSize], columns: feedForwardSize };
+    const inputNorms = [...(layer > 0 ? [postNorm(layer - 1)] : []), name('attn_norm')];
+    const feedForwardNorms = [name('post_attention_norm'), name('ffn_norm')];
+    const headNorms = [name('attn_q_norm'), name('attn_k_norm')];
+
+    // What is the same in all layers comes first: kernels know an offset as a constant, and are compiled for each.
+    const stacks = [output, ...gateUp, ...qkv, down];
+    const normBytes = [hiddenSize, hiddenSize, hiddenSize, hiddenSize, headDim, headDim].map((size) => size * 4);
+    const matrixBytes = stacks.flatMap((stack) => matrixRangeBytes(this.#shape(stack)));
+    const together = bytesOfRanges([...normBytes, ...matrixBytes]) <= this.#device.maxBindingBytes;
+    const ranges = this.#ranges(`layer ${layer}`, together ? [...normBytes, ...matrixBytes] : normBytes);
+    // The first layer's norms stand where the others' do.
+    if (layer === 0) ranges.next(hiddenSize * 4);
+    const inputNorm = this.#norms(ranges, hiddenSize, inputNorms);
+    const feedForwardNorm = this.#norms(ranges, hiddenSize, feedForwardNorms);
+    const [qNorm, kNorm] = this.#norms(ranges, headDim, headNorms);
+    const matrices = new Map(
+      stacks.map((stack) => [stack, together ? this.#placed(stack, ranges) : this.#alone(stack)]),
+    );
+    let firstOutput = 0;
     return {
-      qkv: this.#stack(
-        [name('attn_q'), name('attn_k'), name('attn_v')],
-        [headCount * headDim, kvHeadCount * headDim, kvHeadCount * headDim],
-        hiddenSize,
-      ),
-      attentionOutput: this.#matrix([name('attn_output')], [hiddenSize], headCount * headDim),
-      gateUp: this.#stack(gateUp, gateUpRows, hiddenSize).map((run) => run.matrix),
-      down: this.#matrix([name('ffn_down')], [hiddenSize], feedForwardSize),
-      inputNorm: this.#norm(name('attn_norm'), hiddenSize, this.#norms),
-      qNorm: this.#norm(name('attn_q_norm'), headDim, this.#headNorms),
-      kNorm: this.#norm(name('attn_k_norm'), headDim, this.#headNorms),
-      postAttentionNorm: this.#norm(name('post_attention_norm'), hiddenSize, this.#norms),
-      preFeedForwardNorm: this.#norm(name('ffn_norm'), hiddenSize, this.#norms),
-      postFeedForwardNorm: this.#norm(name('post_ffw_norm'), hiddenSize, this.#norms),
+      qkv: qkv.map((stack) => {
+        const run = { matrix: matrices.get(stack)!, firstOutput };
+        firstOutput += run.matrix.rows;
+        return run;
+      }),
+      attentionOutput: matrices.get(output)!,
+      gateUp: gateUp.map((stack) => matrices.get(stack)!),
+      down: matrices.get(down)!,
+      inputNorm: residualNorm(inputNorm),
+      feedForwardNorm: residualNorm(feedForwardNorm),
+      qNorm: qNorm!,
+      kNorm: kNorm!,
+      ...(together && { buffer: ranges.buffer }),
     };
   }
 
   /** Neighbours of one type share a matrix, and so a dispatch. */
-  #stack(names: string[], rows: number[], columns: number): { matrix: WeightMatrix; firstOutput: number }[] {
-    const runs: { matrix: WeightMatrix; firstOutput: number }[] = [];
-    for (let first = 0, firstOutput = 0; first < names.length; ) {
+  #stacks(names: string[], rows: number[], columns: number): Stack[] {
+    const stacks: Stack[] = [];
+    for (let first = 0; first < names.length; ) {
       const { type } = this.#tensor(names[first]!);
       let end = first + 1;
       while (end < names.length && this.#tensor(names[end]!).type === type) end++;
-      const runRows = rows.slice(first, end);
-      runs.push({ matrix: this.#matrix(names.slice(first, end), runRows, columns), firstOutput });
-      firstOutput += runRows.reduce((sum, count) => sum + count, 0);
+      stacks.push({ names: names.slice(first, end), rows: rows.slice(first, end), columns });
       first = end;
     }
-    return runs;
+    return stacks;
   }
 
-  #matrix(names: string[], rows: number[], columns: number): WeightMatrix {
-    const { type } = this.#tensor(names[0]!);
-    const total = rows.reduce((sum, count) => sum + count, 0);
-    const matrix = createWeightMatrix(this.#device, names.join(' + '), type, total, columns);
+  #shape({ names, rows, columns }: Stack): MatrixShape {
+    return {
+      label: names.join(' + '),
+      type: this.#tensor(names[0]!).type,
+      rows: rows.reduce((sum, count) => sum + count, 0),
+      columns,
+    };
+  }
+
+  /** A matrix in a buffer of its own, or in several. */
+  #alone(stack: Stack): WeightMatrix {
+    const matrix = createWeightMatrix(this.#device, this.#shape(stack));
+    this.#buffers.push(...buffersOf(matrix));
+    return this.#expect(stack, matrix);
+  }
+
+  #placed(stack: Stack, ranges: BufferRanges): WeightMatrix {
+    return this.#expect(stack, placeWeightMatrix(this.#shape(stack), ranges));
+  }
+
+  /** `matrix`, into which a stack's tensors go. */
+  #expect({ names, rows, columns }: Stack, matrix: WeightMatrix): WeightMatrix {
     let row = 0;
     names.forEach((name, index) => {
       this.#expectShape(name, [rows[index]!, columns]);
       this.#destinations.set(name, { matrix, row });
       row += rows[index]!;
     });
-    this.#buffers.push(...matrix.parts.map((part) => part.buffer));
     return matrix;
   }
 
-  #norm(name: string, size: number, norms: NormBuffer): GPUBufferBinding {
+  #ranges(label: string, sizes: readonly number[]): BufferRanges {
+    const buffer = this.#device.createBuffer(label, bytesOfRanges(sizes), STORAGE | COPY_DST);
+    this.#buffers.push(buffer);
+    return new BufferRanges(buffer);
+  }
+
+  #norms(ranges: BufferRanges, size: number, names: readonly string[]): GPUBufferBinding[] {
+    return names.map((name) => this.#norm(name, size, ranges));
+  }
+
+  #norm(name: string, size: number, ranges: BufferRanges): GPUBufferBinding {
     this.#expectShape(name, [size]);
     const { type } = this.#tensor(name);
     if (type !== 'F32') throw new LapisError('unsupported', `The norm ${name} is of type ${type}; F32 was expected.`);
-    const vector = norms.next();
+    const vector = ranges.next(size * 4);
     this.#destinations.set(name, { vector });
     return vector;
   }
@@ -192,4 +244,15 @@ export class Gemma3WeightMap {
       );
     }
   }
+}
+
+/** The tensor of a layer's last norm, which the norm after it applies. */
+function postNorm(layer: number): string {
+  return `blk.${layer}.post_ffw_norm.weight`;
+}
+
+/** One norm, or the branch's and then the stream's. */
+function residualNorm(norms: GPUBufferBinding[]): NormWeights {
+  const [first, second] = norms;
+  return second ? { branchNorm: first!, weights: second } : { weights: first! };
 }

@@ -5,7 +5,7 @@ import type { SamplingOptions } from '../protocol/generation.ts';
 import { createModelBuffers, MAX_GENERATED_ROWS, type ModelBuffers, maskWords, SLOT_WORDS } from './buffers.ts';
 import type { LoadedModel, SampledToken, Slot } from './contract.ts';
 import { COPY_DST, COPY_SRC, type GpuDevice, MAP_MODE_READ, MAP_READ } from './device.ts';
-import { headPlan, layerPlan } from './gemma3-plan.ts';
+import { generatedPlan, headPlan, promptPlan } from './gemma3-plan.ts';
 import { Gemma3WeightMap } from './gemma3-weights.ts';
 import { type Dispatch, encode } from './kernel.ts';
 import {
@@ -44,13 +44,6 @@ interface SlotState {
   position: number;
   sampling: SamplingOptions;
   useMask: boolean;
-}
-
-async function generatedSteps(context: PlanContext, rows: number): Promise<PlanStep[]> {
-  const rowClass = { kind: 'generated', rows } as const;
-  const { generated } = context.buffers;
-  const steps = await Promise.all([layerPlan(context, rowClass, generated), headPlan(context, rowClass, generated)]);
-  return steps.flat();
 }
 
 /** Gemma 3 on a device: weights, caches and the recorded plans. */
@@ -155,11 +148,11 @@ export class Gemma3 implements LoadedModel {
       buffers: { ...buffers, ...buffers.generated },
     });
     const plans = Promise.all([
-      layerPlan(context, { kind: 'prompt' }, buffers.prompt),
+      promptPlan(context),
       headPlan(context, { kind: 'prompt' }, buffers.prompt),
       sampler.then((generated) => generated.forBatch(buffers.prompt)),
       sampler,
-      generatedSteps(context, 1),
+      generatedPlan(context, 1),
     ]);
     try {
       const [[prompt, head, promptSampler, generatedSampler, alone]] = await Promise.all([plans, upload, allocated]);
@@ -409,7 +402,7 @@ export class Gemma3 implements LoadedModel {
   #generatedPlan(rows: number): Promise<PlanStep[]> {
     let plan = this.#generatedPlans.get(rows);
     if (!plan) {
-      plan = generatedSteps(this.#context, rows);
+      plan = generatedPlan(this.#context, rows);
       this.#generatedPlans.set(rows, plan);
     }
     return plan;

@@ -1,9 +1,9 @@
 import { COPY_DST, COPY_SRC, type GpuDevice, STORAGE, UNIFORM } from './device.ts';
 import { WeightUploader } from './kernels/repack/upload.ts';
-import { createWeightMatrix } from './kernels/weights/weights.ts';
+import { buffersOf, createWeightMatrix } from './kernels/weights/weights.ts';
 import { linear } from './linear.ts';
 import type { RowClass } from './linear-operands.ts';
-import { encodePlan } from './plan-step.ts';
+import { bindEach, encodePlan } from './plan-step.ts';
 
 /** No multiple of a tile or of a workgroup's teams. */
 const OUTPUTS = 70;
@@ -31,7 +31,7 @@ async function findFault(device: GpuDevice): Promise<string | undefined> {
   // Small integers, so that the expected sums are exact.
   const weights = Float32Array.from({ length: OUTPUTS * COLUMNS }, (_, i) => ((i * 37) % 15) - 7);
   const x = Float32Array.from({ length: ROWS * COLUMNS }, (_, i) => ((i * 53) % 11) - 5);
-  const matrix = createWeightMatrix(device, 'known answer', 'F32', OUTPUTS, COLUMNS);
+  const matrix = createWeightMatrix(device, { label: 'known answer', type: 'F32', rows: OUTPUTS, columns: COLUMNS });
   const uploader = await WeightUploader.create(device, []);
   await uploader.upload(matrix, 0, 0, new Uint8Array(weights.buffer));
   uploader.flush();
@@ -43,7 +43,10 @@ async function findFault(device: GpuDevice): Promise<string | undefined> {
   try {
     for (const rowClass of ROW_CLASSES) {
       device.device.queue.writeBuffer(output, 0, new Float32Array(ROWS * OUTPUTS).fill(Number.NaN));
-      const steps = await linear(device, rowClass, { matrix, batch, input, output, outputStride: OUTPUTS });
+      const steps = await bindEach(
+        device,
+        linear(device, rowClass, { matrix, batch, input, output, outputStride: OUTPUTS }),
+      );
       const encoder = device.device.createCommandEncoder();
       const pass = encoder.beginComputePass();
       encodePlan(pass, steps, { rows: ROWS, positions: 1 });
@@ -57,7 +60,7 @@ async function findFault(device: GpuDevice): Promise<string | undefined> {
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   } finally {
-    for (const buffer of [batch, input, output, ...matrix.parts.map((part) => part.buffer)]) buffer.destroy();
+    for (const buffer of [batch, input, output, ...buffersOf(matrix)]) buffer.destroy();
     uploader.destroy();
   }
 }

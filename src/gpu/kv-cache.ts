@@ -1,20 +1,25 @@
 import { type Gemma3Config, isGlobalLayer } from '../model/config.ts';
+import { BufferRanges, bytesOfRanges } from './buffer-ranges.ts';
 import { COPY_DST, COPY_SRC, type GpuDevice, STORAGE } from './device.ts';
+import { ropeAngles } from './kernels/rope/angles.ts';
 
 /** Positions in a block (rope/cache.wgsl). */
 export const BLOCK_POSITIONS = 64;
 
+/** Two ranges, of one buffer where it can be so large. */
 interface LayerCache {
-  keys: GPUBuffer;
-  values: GPUBuffer;
+  keys: GPUBufferBinding;
+  values: GPUBufferBinding;
 }
 
-/** A set of layers that share one shape of cache: the global layers, or the local ones. */
+/** A set of layers that share one shape of cache: the global layers, or the local ones. Its two ranges are of one buffer. */
 interface CacheSpace {
   /** Blocks a slot's table holds; a local layer's positions wrap around it. */
   tableLength: number;
   /** u32 [slots][tableLength]: block of each run of 64 positions. */
-  table: GPUBuffer;
+  table: GPUBufferBinding;
+  /** (cos, sin) [context][headDim / 2]: global and local layers turn their keys by other frequencies. */
+  angles: GPUBufferBinding;
 }
 
 export interface KvCacheShape {
@@ -57,18 +62,36 @@ export class KvCache {
     this.#layers = this.#isGlobal.map((global, layer) => {
       const bytes = slotCount * (global ? contextBlocks : ringBlocks) * this.#blockBytes;
       const usage = STORAGE | COPY_SRC | COPY_DST;
-      return {
-        keys: device.createBuffer(`keys ${layer}`, bytes, usage),
-        values: device.createBuffer(`values ${layer}`, bytes, usage),
-      };
+      const both = bytesOfRanges([bytes, bytes]);
+      if (both > device.device.limits.maxBufferSize) {
+        const [keys, values] = [`keys ${layer}`, `values ${layer}`].map((label) =>
+          device.createBuffer(label, bytes, usage),
+        );
+        return { keys: { buffer: keys!, offset: 0, size: bytes }, values: { buffer: values!, offset: 0, size: bytes } };
+      }
+      const ranges = new BufferRanges(device.createBuffer(`keys and values ${layer}`, both, usage));
+      return { keys: ranges.next(bytes), values: ranges.next(bytes) };
     });
-    const table = (label: string, length: number) =>
-      device.createBuffer(label, slotCount * length * 4, STORAGE | COPY_DST);
-    this.global = { tableLength: contextBlocks, table: table('global table', contextBlocks) };
-    this.local = { tableLength: ringBlocks, table: table('local table', ringBlocks) };
-    device.device.queue.writeBuffer(
-      this.local.table,
-      0,
+    const space = (label: string, angles: Float32Array<ArrayBuffer>, blocks: Uint32Array<ArrayBuffer>): CacheSpace => {
+      const bytes = bytesOfRanges([angles.byteLength, blocks.byteLength]);
+      const ranges = new BufferRanges(device.createBuffer(label, bytes, STORAGE | COPY_DST));
+      const written = (data: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>) => {
+        const range = ranges.next(data.byteLength);
+        device.device.queue.writeBuffer(range.buffer, range.offset!, data);
+        return range;
+      };
+      return { angles: written(angles), table: written(blocks), tableLength: blocks.length / slotCount };
+    };
+    const { headDim, ropeThetaGlobal, ropeScaleGlobal, ropeThetaLocal } = config;
+    const globalPositions = this.#isGlobal.includes(true) ? contextTokens : 0;
+    this.global = space(
+      'global places',
+      ropeAngles(headDim, globalPositions, ropeThetaGlobal, ropeScaleGlobal),
+      new Uint32Array(slotCount * contextBlocks),
+    );
+    this.local = space(
+      'local places',
+      ropeAngles(headDim, contextTokens, ropeThetaLocal, 1),
       Uint32Array.from({ length: slotCount * ringBlocks }, (_, i) => i),
     );
     this.#references = new Uint32Array(slotCount * contextBlocks);
@@ -123,18 +146,18 @@ export class KvCache {
     const ringBytes = this.local.tableLength * this.#blockBytes;
     this.#layers.forEach((layer, index) => {
       if (this.#isGlobal[index]) return;
-      for (const buffer of [layer.keys, layer.values])
-        this.#copy(buffer, source * ringBytes, target * ringBytes, ringBytes);
+      for (const range of [layer.keys, layer.values])
+        this.#copy(range, source * ringBytes, target * ringBytes, ringBytes);
     });
   }
 
   destroy(): void {
     for (const { keys, values } of this.#layers) {
-      keys.destroy();
-      values.destroy();
+      keys.buffer.destroy();
+      values.buffer.destroy();
     }
-    this.global.table.destroy();
-    this.local.table.destroy();
+    this.global.table.buffer.destroy();
+    this.local.table.buffer.destroy();
     this.#copyBuffer?.destroy();
   }
 
@@ -145,26 +168,27 @@ export class KvCache {
   #writeTable(slot: number, from: number): void {
     const blocks = new Uint32Array(this.#tables[slot]!.slice(from));
     if (blocks.length === 0) return;
-    const offset = (slot * this.global.tableLength + from) * 4;
-    this.#device.device.queue.writeBuffer(this.global.table, offset, blocks);
+    const { table, tableLength } = this.global;
+    const offset = table.offset! + (slot * tableLength + from) * 4;
+    this.#device.device.queue.writeBuffer(table.buffer, offset, blocks);
   }
 
   #copyGlobalBlock(source: number, target: number): void {
     this.#layers.forEach((layer, index) => {
       if (!this.#isGlobal[index]) return;
-      for (const buffer of [layer.keys, layer.values]) {
-        this.#copy(buffer, source * this.#blockBytes, target * this.#blockBytes, this.#blockBytes);
+      for (const range of [layer.keys, layer.values]) {
+        this.#copy(range, source * this.#blockBytes, target * this.#blockBytes, this.#blockBytes);
       }
     });
   }
 
-  /** Inside one buffer, by way of another: WebGPU refuses a copy from a buffer to itself. */
-  #copy(buffer: GPUBuffer, from: number, to: number, bytes: number): void {
+  /** Inside one range, by way of another buffer: WebGPU refuses a copy from a buffer to itself. */
+  #copy({ buffer, offset = 0 }: GPUBufferBinding, from: number, to: number, bytes: number): void {
     const ringBytes = this.local.tableLength * this.#blockBytes;
     this.#copyBuffer ??= this.#device.createBuffer('kv copy', ringBytes, COPY_SRC | COPY_DST);
     const encoder = this.#device.device.createCommandEncoder();
-    encoder.copyBufferToBuffer(buffer, from, this.#copyBuffer, 0, bytes);
-    encoder.copyBufferToBuffer(this.#copyBuffer, 0, buffer, to, bytes);
+    encoder.copyBufferToBuffer(buffer, offset + from, this.#copyBuffer, 0, bytes);
+    encoder.copyBufferToBuffer(this.#copyBuffer, 0, buffer, offset + to, bytes);
     this.#device.device.queue.submit([encoder.finish()]);
   }
 }

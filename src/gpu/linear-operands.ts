@@ -1,4 +1,4 @@
-import type { Bindings } from './kernel.ts';
+import type { Binding, Bindings } from './kernel.ts';
 import type { WeightMatrix, WeightPart } from './kernels/weights/weights.ts';
 import { weightBindings } from './kernels/weights/weights.ts';
 
@@ -7,11 +7,11 @@ export type RowClass = { kind: 'prompt' } | { kind: 'generated'; rows: number };
 
 export interface LinearOperands {
   matrix: WeightMatrix;
-  batch: GPUBuffer;
+  batch: Binding;
   /** [rows][matrix.columns] f32. */
-  input: GPUBuffer;
+  input: Binding;
   /** [rows][outputStride] f32. */
-  output: GPUBuffer;
+  output: Binding;
   /** Default 0. */
   outputOffset?: number;
   outputStride: number;
@@ -25,7 +25,7 @@ export interface LinearOperands {
   prologue?: InputPrologue;
   /** Generated rows: the input is arranged for as many rows (matvec/arranged.wgsl), which reads faster. */
   arranged?: boolean;
-  /** Generated rows: the same for the output, which has `outputStride` columns. */
+  /** Generated rows, gated: the same for the output, which has `outputStride` columns. */
   outputArranged?: boolean;
 }
 

@@ -1,14 +1,14 @@
 import type { GpuDevice } from './device.ts';
-import { Kernel } from './kernel.ts';
 import gelu from './kernels/gelu/gelu.wgsl?raw';
 import { madd } from './kernels/madd/madd.ts';
 import matmul from './kernels/matmul/matmul.wgsl?raw';
 import naive from './kernels/matvec/naive.wgsl?raw';
 import operandsText from './kernels/matvec/operands.wgsl?raw';
+import outputText from './kernels/matvec/output.wgsl?raw';
 import { type WeightMatrix, type WeightPart, weightText } from './kernels/weights/weights.ts';
 import { bindings, constants, type LinearOperands, type RowClass, rowsTogether } from './linear-operands.ts';
 import { matvecPairStep, matvecStep, vectorStep } from './matvec-steps.ts';
-import type { PlanStep } from './plan-step.ts';
+import type { StepSource } from './plan-step.ts';
 import rowsText from './rows.wgsl?raw';
 
 /** Whether a matrix can be used with `gated`: gate and up of one output must stand in one part. */
@@ -17,24 +17,24 @@ export function canGate(matrix: WeightMatrix): boolean {
 }
 
 /** y = W·x for a class of rows, one step for each part of W. */
-export async function linear(device: GpuDevice, rowClass: RowClass, operands: LinearOperands): Promise<PlanStep[]> {
+export function linear(device: GpuDevice, rowClass: RowClass, operands: LinearOperands): StepSource[] {
   const { parts } = operands.matrix;
   // A CPU adapter gains nothing from shuffles or from tiles in workgroup memory.
-  if (device.features.naive) return Promise.all(parts.map((part) => naiveStep(device, operands, part)));
-  if (rowClass.kind === 'prompt') return Promise.all(parts.map((part) => matmulStep(device, operands, part)));
-  return Promise.all(parts.map((part) => matvecStep(device, rowsTogether(rowClass.rows), operands, part)));
+  if (device.features.naive) return parts.map((part) => naiveStep(device, operands, part));
+  if (rowClass.kind === 'prompt') return parts.map((part) => matmulStep(device, operands, part));
+  return parts.map((part) => matvecStep(device, rowsTogether(rowClass.rows), operands, part));
 }
 
 /**
  * Products that differ in matrix and `outputOffset` alone, two in a dispatch where generated rows allow it: what a dispatch costs is more than what
  * a small product costs.
  */
-export async function linears(device: GpuDevice, rowClass: RowClass, all: LinearOperands[]): Promise<PlanStep[]> {
+export function linears(device: GpuDevice, rowClass: RowClass, all: LinearOperands[]): StepSource[] {
   const [first, second] = all;
   if (all.length === 2 && canPair(device, rowClass, first!, second!)) {
-    return [await matvecPairStep(device, rowsTogether(rowClass.rows), [first!, second!])];
+    return [matvecPairStep(device, rowsTogether(rowClass.rows), [first!, second!])];
   }
-  return (await Promise.all(all.map((operands) => linear(device, rowClass, operands)))).flat();
+  return all.flatMap((operands) => linear(device, rowClass, operands));
 }
 
 function canPair(
@@ -53,14 +53,14 @@ function canPair(
   );
 }
 
-async function naiveStep(device: GpuDevice, operands: LinearOperands, part: WeightPart): Promise<PlanStep> {
+function naiveStep(device: GpuDevice, operands: LinearOperands, part: WeightPart): StepSource {
   const { matrix, gated } = operands;
   const outputs = gated ? part.rows / 2 : part.rows;
-  const kernel = await Kernel.compile(device, {
+  const kernel = {
     label: `naive matvec ${matrix.type}`,
     constants: { ...constants(operands, part), FROM_HEAD_ROW: operands.fromHeadRow ? 1 : 0 },
-    parts: [rowsText, operandsText, madd(device), weightText(matrix.type), gelu, naive],
-  });
+    parts: [rowsText, operandsText, outputText, madd(device), weightText(matrix.type), gelu, naive],
+  };
   const dispatch = { groups: Math.ceil(outputs / 64), rowsAtOnce: 4, label: `matvec ${matrix.label}` };
   return vectorStep(kernel, bindings(operands, part), dispatch);
 }
@@ -68,18 +68,22 @@ async function naiveStep(device: GpuDevice, operands: LinearOperands, part: Weig
 /** Prompt rows of a matmul tile, as in matmul.wgsl. */
 const TILE_ROWS = 64;
 
-async function matmulStep(device: GpuDevice, operands: LinearOperands, part: WeightPart): Promise<PlanStep> {
+function matmulStep(device: GpuDevice, operands: LinearOperands, part: WeightPart): StepSource {
   const { matrix } = operands;
   const { splits = 1 } = operands;
   const tile = matmulTile(part.rows, splits);
-  const kernel = await Kernel.compile(device, {
+  const kernel = {
     label: `matmul ${matrix.type}`,
     constants: { ...constants(operands, part), TILE_N: tile, SPLITS: splits },
-    parts: [rowsText, operandsText, madd(device), weightText(matrix.type), gelu, matmul],
-  });
+    parts: [rowsText, operandsText, outputText, madd(device), weightText(matrix.type), gelu, matmul],
+  };
   const tiles = Math.ceil(part.rows / tile);
-  const dispatch = kernel.bind(bindings(operands, part), [tiles], `matmul ${matrix.label}`);
-  return { dispatch, size: ({ rows }) => [tiles, Math.ceil(rows / TILE_ROWS), splits] };
+  return {
+    kernel,
+    groups: bindings(operands, part),
+    size: ({ rows }) => [tiles, Math.ceil(rows / TILE_ROWS), splits],
+    label: `matmul ${matrix.label}`,
+  };
 }
 
 /**

@@ -32,8 +32,10 @@ export function matvecGeometry(
   const mayBeWide = (lanes: number) => teams > FEW_OUTPUTS && teams * lanes <= MANY_INVOCATIONS;
   const wastesLess = (wide: number, lanes: number) =>
     used(wide) > used(lanes) || (used(wide) === used(lanes) && mayBeWide(wide));
+  // Four teams of a gated product at least write a quad of outputs together.
+  const most = halves > 1 ? 32 : 128;
   let lanes = 8;
-  while (lanes < 128 && lanes < groups && (lanes < enough || wastesLess(lanes * 2, lanes))) lanes *= 2;
+  while (lanes < most && lanes < groups && (lanes < enough || wastesLess(lanes * 2, lanes))) lanes *= 2;
   return { workgroup: 128, lanes, outputs: outputsOfTeam(outputs, halves, rows) };
 }
 

@@ -1,5 +1,6 @@
 import type { GpuDevice } from './device.ts';
-import { type Bindings, Kernel } from './kernel.ts';
+import type { Bindings } from './kernel.ts';
+import type { KernelSource } from './kernel-text.ts';
 import gelu from './kernels/gelu/gelu.wgsl?raw';
 import { madd } from './kernels/madd/madd.ts';
 import arrangedText from './kernels/matvec/arranged.wgsl?raw';
@@ -9,12 +10,15 @@ import pair from './kernels/matvec/main_pair.wgsl?raw';
 import matvec from './kernels/matvec/matvec.wgsl?raw';
 import matvecRows from './kernels/matvec/matvec_rows.wgsl?raw';
 import operandsText from './kernels/matvec/operands.wgsl?raw';
+import outputText from './kernels/matvec/output.wgsl?raw';
+import outputQuads from './kernels/matvec/output_quads.wgsl?raw';
 import sumSubgroups from './kernels/matvec/sum_subgroups.wgsl?raw';
 import sumWorkgroup from './kernels/matvec/sum_workgroup.wgsl?raw';
+import writeOutput from './kernels/matvec/write_output.wgsl?raw';
 import { type WeightPart, weightBindings, weightText } from './kernels/weights/weights.ts';
 import { bindings, constants, type LinearOperands, PROLOGUE_WORKGROUP } from './linear-operands.ts';
 import { matvecGeometry } from './matvec-geometry.ts';
-import type { PlanStep } from './plan-step.ts';
+import type { StepSource } from './plan-step.ts';
 import rowsText from './rows.wgsl?raw';
 
 /** A product of generated rows, as the kernel's text and its dispatch want it. */
@@ -28,10 +32,11 @@ interface Product {
 }
 
 function productOf(device: GpuDevice, rowsAtOnce: number, operands: LinearOperands, part: WeightPart): Product {
-  const { matrix, gated, prologue } = operands;
+  const { matrix, gated } = operands;
+  const quads = writesQuads(rowsAtOnce, operands);
   const outputs = gated ? part.rows / 2 : part.rows;
   const geometry = matvecGeometry(matrix, outputs, gated ? 2 : 1, rowsAtOnce);
-  const workgroup = prologue ? PROLOGUE_WORKGROUP : geometry.workgroup;
+  const workgroup = operands.prologue ? PROLOGUE_WORKGROUP : geometry.workgroup;
   return {
     constants: {
       ...constants(operands, part),
@@ -42,11 +47,16 @@ function productOf(device: GpuDevice, rowsAtOnce: number, operands: LinearOperan
     parts: [
       weightText(matrix.type),
       device.features.shuffleWidth > 1 ? sumSubgroups : sumWorkgroup,
-      rowsAtOnce > 1 ? matvecRows : matvec,
+      ...(rowsAtOnce > 1 ? [matvecRows] : quads ? [matvec] : [matvec, writeOutput]),
     ],
     workgroup,
     groups: Math.ceil(outputs / ((workgroup / geometry.lanes) * geometry.outputs)),
   };
+}
+
+/** Whether an output alone is written four columns at a time: teams of a gated product make one column each, neighbours beside each other. */
+function writesQuads(rowsAtOnce: number, { gated = false, outputArranged = false }: LinearOperands): boolean {
+  return rowsAtOnce === 1 && gated && outputArranged;
 }
 
 /** What is the same for all products of an input. */
@@ -67,6 +77,7 @@ function shared(device: GpuDevice, rowsAtOnce: number, operands: LinearOperands,
     parts: [
       rowsText,
       operandsText,
+      writesQuads(rowsAtOnce, operands) ? outputQuads : outputText,
       madd(device),
       gelu,
       arrangedText,
@@ -77,42 +88,42 @@ function shared(device: GpuDevice, rowsAtOnce: number, operands: LinearOperands,
 }
 
 /** y = W·x for a part of W. */
-export async function matvecStep(
+export function matvecStep(
   device: GpuDevice,
   rowsAtOnce: number,
   operands: LinearOperands,
   part: WeightPart,
-): Promise<PlanStep> {
+): StepSource {
   const { matrix, prologue } = operands;
   const product = productOf(device, rowsAtOnce, operands, part);
   const common = shared(device, rowsAtOnce, operands, product);
-  const kernel = await Kernel.compile(device, {
+  const kernel = {
     label: prologue ? `matvec ${matrix.type} of ${prologue.name}` : `matvec ${matrix.type}`,
     constants: { ...product.constants, ...common.constants },
     parts: [...common.parts, ...product.parts, alone],
     subgroups: common.subgroups,
-  });
+  };
   const { groups } = product;
   return vectorStep(kernel, bindings(operands, part), { groups, rowsAtOnce, label: `matvec ${matrix.label}` });
 }
 
 /** Products of two matrices of one part each and one input, in one dispatch. */
-export async function matvecPairStep(
+export function matvecPairStep(
   device: GpuDevice,
   rowsAtOnce: number,
   [first, second]: readonly [LinearOperands, LinearOperands],
-): Promise<PlanStep> {
+): StepSource {
   const parts = [first.matrix.parts[0]!, second.matrix.parts[0]!] as const;
   const a = productOf(device, rowsAtOnce, first, parts[0]);
   const b = renamed(productOf(device, rowsAtOnce, second, parts[1]));
   const common = shared(device, rowsAtOnce, first, a);
   const types = `${first.matrix.type} and ${second.matrix.type}`;
-  const kernel = await Kernel.compile(device, {
+  const kernel = {
     label: first.prologue ? `matvec ${types} of ${first.prologue.name}` : `matvec ${types}`,
     constants: { ...a.constants, ...b.constants, ...common.constants, FIRST_GROUPS: a.groups },
     parts: [...common.parts, ...a.parts, ...b.parts, pair],
     subgroups: common.subgroups,
-  });
+  };
   return vectorStep(kernel, [...bindings(first, parts[0]), weightBindings(parts[1])], {
     groups: a.groups + b.groups,
     rowsAtOnce,
@@ -134,17 +145,19 @@ function renamed(product: Product): Product {
   };
 }
 
-/** Binds a kernel of matvec's shape: outputs over x and y, blocks of rows over z. */
+/** A step of matvec's shape: outputs over x and y, blocks of rows over z. */
 export function vectorStep(
-  kernel: Kernel,
+  kernel: KernelSource,
   groups: Bindings[],
-  dispatch: { groups: number; rowsAtOnce: number; label: string },
-): PlanStep {
+  step: { groups: number; rowsAtOnce: number; label: string },
+): StepSource {
   // A dispatch dimension ends at 65,535: the kernel folds y into x.
-  const width = Math.min(dispatch.groups, 32768);
-  const height = Math.ceil(dispatch.groups / width);
+  const width = Math.min(step.groups, 32768);
+  const height = Math.ceil(step.groups / width);
   return {
-    dispatch: kernel.bind(groups, [width, height], dispatch.label),
-    size: ({ rows }) => [width, height, Math.ceil(rows / dispatch.rowsAtOnce)],
+    kernel,
+    groups,
+    size: ({ rows }) => [width, height, Math.ceil(rows / step.rowsAtOnce)],
+    label: step.label,
   };
 }

@@ -27,7 +27,7 @@ class CountingDevice implements Pick<GpuDevice, 'bytes' | 'features' | 'software
   bytes = 0;
   readonly features: GpuFeatures = { shuffleWidth: 32, timestampQuery: false, naive: false };
   readonly software = false;
-  readonly device = { queue: { writeBuffer() {} } };
+  readonly device = { queue: { writeBuffer() {} }, limits: { maxBufferSize: Number.POSITIVE_INFINITY } };
 
   createBuffer(_label: string, bytes: number): object {
     this.bytes += Math.max(16, Math.ceil(bytes / 16) * 16);

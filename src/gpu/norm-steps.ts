@@ -1,6 +1,6 @@
 import type { BatchBuffers } from './buffers.ts';
-import { type LayerWeights, normPair, normStride } from './gemma3-weights.ts';
-import { Kernel } from './kernel.ts';
+import { type LayerWeights, type NormWeights, normPair, normStride } from './gemma3-weights.ts';
+import type { Binding } from './kernel.ts';
 import { madd } from './kernels/madd/madd.ts';
 import arrangedText from './kernels/matvec/arranged.wgsl?raw';
 import naiveNormText from './kernels/norm/norm.wgsl?raw';
@@ -11,52 +11,41 @@ import type { WeightMatrix } from './kernels/weights/weights.ts';
 import { matmulSplits } from './linear.ts';
 import { type InputPrologue, PROLOGUE_WORKGROUP, type RowClass, rowsTogether } from './linear-operands.ts';
 import { fuses, isArranged, type PlanContext, subgroupConstants, workgroupSum } from './plan-context.ts';
-import type { PlanStep } from './plan-step.ts';
+import type { StepSize, StepSource } from './plan-step.ts';
 import rowsText from './rows.wgsl?raw';
 
 /* The norms on the residual stream: where each stands, and its step or its place in the kernel that reads it. */
 
 /** A norm on the residual stream: of what it reads, which branch it adds first, where the sum goes, and its weights. */
-export interface NormSite {
-  from: GPUBuffer;
-  /** The norm of the branch that is added before, which stands right before `weights` in their buffer. */
-  branchNorm?: GPUBufferBinding;
+export interface NormSite extends NormWeights {
+  from: Binding;
   /** Columns of the matrix that made the branch. */
   branchColumns: number;
-  to: GPUBuffer;
-  weights: GPUBufferBinding;
+  to: Binding;
 }
 
-/** Where the residual stream stands before and after each layer's two norms that add a branch; the naive kernel adds in place. */
-export function residualStreams({ device, buffers }: PlanContext): [GPUBuffer, GPUBuffer] {
+/** Where the residual stream stands before and after each layer's two norms that add a branch. */
+export type Streams = [even: Binding, odd: Binding];
+
+/** The naive kernel adds in place. */
+export function residualStreams({ device, buffers }: PlanContext): Streams {
   return [buffers.residual, device.features.naive ? buffers.residual : buffers.otherResidual];
 }
 
 /** A layer's first norm adds the branch of the layer before, which takes turns with its second. */
-export function inputNorm(
-  { config, weights }: PlanContext,
-  index: number,
-  [even, odd]: [GPUBuffer, GPUBuffer],
-): NormSite {
-  const before = weights.layers[index - 1];
+export function inputNorm({ config, weights }: PlanContext, index: number, [even, odd]: Streams): NormSite {
   const { inputNorm } = weights.layers[index]!;
   const branchColumns = config.feedForwardSize;
-  if (!before) return { from: even, branchColumns, to: odd, weights: inputNorm };
-  return { from: odd, branchNorm: before.postFeedForwardNorm, branchColumns, to: even, weights: inputNorm };
+  const [from, to] = index === 0 ? [even, odd] : [odd, even];
+  return { from, to, branchColumns, ...inputNorm };
 }
 
-export function feedForwardNorm(
-  { config }: PlanContext,
-  layer: LayerWeights,
-  [even, odd]: [GPUBuffer, GPUBuffer],
-): NormSite {
-  const { postAttentionNorm: branchNorm, preFeedForwardNorm: weights } = layer;
-  return { from: even, branchNorm, branchColumns: config.headCount * config.headDim, to: odd, weights };
+export function feedForwardNorm({ config }: PlanContext, layer: LayerWeights, [even, odd]: Streams): NormSite {
+  return { from: even, to: odd, branchColumns: config.headCount * config.headDim, ...layer.feedForwardNorm };
 }
 
-export function finalNorm({ config, weights }: PlanContext, [even, odd]: [GPUBuffer, GPUBuffer]): NormSite {
-  const branchNorm = weights.layers.at(-1)!.postFeedForwardNorm;
-  return { from: odd, branchNorm, branchColumns: config.feedForwardSize, to: even, weights: weights.outputNorm };
+export function finalNorm({ config, weights }: PlanContext, [even, odd]: Streams): NormSite {
+  return { from: odd, to: even, branchColumns: config.feedForwardSize, ...weights.outputNorm };
 }
 
 /**
@@ -73,28 +62,23 @@ export function fusesHeadNorm(context: PlanContext, rowClass: RowClass): boolean
 }
 
 /** `normed` of a site, and the residual stream behind it. */
-export async function norm(
-  context: PlanContext,
-  rowClass: RowClass,
-  batch: BatchBuffers,
-  site: NormSite,
-): Promise<PlanStep[]> {
+export function norm(context: PlanContext, rowClass: RowClass, batch: BatchBuffers, site: NormSite): StepSource[] {
   const { device, buffers } = context;
   const { from, branchNorm, to, weights } = site;
   const label = branchNorm ? 'add norm' : 'norm';
-  const size: PlanStep['size'] = ({ rows }) => [rows, 1, 1];
+  const size: StepSize = ({ rows }) => [rows, 1, 1];
   if (device.features.naive) {
-    const kernel = await Kernel.compile(device, {
+    const kernel = {
       label,
       // A barrier is dear on a CPU, where a workgroup's invocations run one after another.
       constants: { ...naiveNormConstants(context, site), WORKGROUP: 16 },
       parts: [naiveNormText],
-    });
+    };
     const bindings = [buffers.residual, buffers.branch, branchNorm ?? weights, weights, buffers.normed];
-    return [{ dispatch: kernel.bind([bindings], [1]), size }];
+    return [{ kernel, groups: [bindings], size }];
   }
   const subgroups = device.features.shuffleWidth > 1;
-  const kernel = await Kernel.compile(device, {
+  const kernel = {
     label,
     constants: {
       ...normConstants(context, rowClass, site),
@@ -104,10 +88,10 @@ export async function norm(
     },
     parts: [rowsText, madd(device), workgroupSum(device), arrangedText, normRowText, normRowsText],
     subgroups,
-  });
+  };
   const norms = branchNorm ? normPair(branchNorm) : weights;
   const bindings = [batch.batch, from, buffers.branch, norms, to, buffers.normed];
-  return [{ dispatch: kernel.bind([bindings], [1]), size }];
+  return [{ kernel, groups: [bindings], size }];
 }
 
 function naiveNormConstants({ config }: PlanContext, { branchNorm }: NormSite): Record<string, number> {

@@ -1,4 +1,6 @@
-import { type Dispatch, encodeDispatch } from './kernel.ts';
+import type { GpuDevice } from './device.ts';
+import { type Bindings, type BoundKernel, encodeDispatch, Kernel } from './kernel.ts';
+import type { KernelSource } from './kernel-text.ts';
 
 /** What a plan's dispatch sizes depend on. */
 export interface BatchShape {
@@ -7,13 +9,40 @@ export interface BatchShape {
   positions: number;
 }
 
+/** Workgroups for a batch. */
+export type StepSize = (shape: BatchShape) => [x: number, y: number, z: number];
+
+/** A step of a plan as it is described, before it is compiled and bound. */
+export interface StepSource {
+  kernel: KernelSource;
+  /** Bindings of group 0, 1, … of the kernel's texts. */
+  groups: Bindings[];
+  size: StepSize;
+  /** Default the kernel's. */
+  label?: string;
+}
+
 /** One dispatch of a recorded plan; only its number of workgroups follows the batch. */
 export interface PlanStep {
-  dispatch: Dispatch;
-  size: (shape: BatchShape) => [x: number, y: number, z: number];
+  dispatch: BoundKernel;
+  size: StepSize;
+}
+
+/** Compiles steps, each with a bind group of its own. */
+export function bindEach(device: GpuDevice, sources: readonly StepSource[]): Promise<PlanStep[]> {
+  return Promise.all(
+    sources.map(async ({ kernel, groups, size, label }) => ({
+      dispatch: (await Kernel.compile(device, kernel)).bind(groups, [1], label),
+      size,
+    })),
+  );
 }
 
 /** Encodes a plan for a batch into one pass. */
 export function encodePlan(pass: GPUComputePassEncoder, plan: readonly PlanStep[], shape: BatchShape): void {
-  for (const { dispatch, size } of plan) encodeDispatch(pass, dispatch, size(shape));
+  let before: BoundKernel | undefined;
+  for (const { dispatch, size } of plan) {
+    encodeDispatch(pass, dispatch, size(shape), before);
+    before = dispatch;
+  }
 }

@@ -8,7 +8,7 @@ import {
   SLOT_WORDS,
 } from '../buffers.ts';
 import type { GpuDevice } from '../device.ts';
-import { headPlan, layerPlan } from '../gemma3-plan.ts';
+import { generatedPlan, promptPlan } from '../gemma3-plan.ts';
 import { Gemma3WeightMap } from '../gemma3-weights.ts';
 import type { Dispatch } from '../kernel.ts';
 import { KvCache } from '../kv-cache.ts';
@@ -54,7 +54,14 @@ export class BenchModel {
     const buffers = createModelBuffers(device, config, { slotCount, contextTokens, chunk, needsGateUp });
     const cache = new KvCache(device, config, { slotCount, contextTokens, slack: chunk });
     await map.upload(source, {});
-    const context: PlanContext = { device, config, weights: map.weights, cache, buffers, contextTokens };
+    const context: PlanContext = {
+      device,
+      config,
+      weights: map.weights,
+      cache,
+      buffers,
+      contextTokens,
+    };
     return new BenchModel(context, source, chunk);
   }
 
@@ -68,7 +75,7 @@ export class BenchModel {
     const first = position - rows + 1;
     this.#place(prompt, Uint32Array.of(rows, rows - 1, 0, 0), (row) => [0, first + row, this.#token(row), 0], rows);
     this.#context.cache.prepareWrite(0, first, position + 1);
-    const steps = await this.#plan('prompt', () => layerPlan(this.#context, { kind: 'prompt' }, prompt));
+    const steps = await this.#plan('prompt', () => promptPlan(this.#context));
     return dispatchesOf(steps, label, { rows, positions: position + 1 });
   }
 
@@ -81,12 +88,7 @@ export class BenchModel {
       queue.writeBuffer(slots, slot * SLOT_WORDS * 4, Uint32Array.of(this.#token(slot), position));
       this.#context.cache.prepareWrite(slot, 0, position + 1);
     }
-    const steps = await this.#plan(`generated ${rows}`, async () => {
-      const rowClass = { kind: 'generated' as const, rows };
-      return (
-        await Promise.all([layerPlan(this.#context, rowClass, generated), headPlan(this.#context, rowClass, generated)])
-      ).flat();
-    });
+    const steps = await this.#plan(`generated ${rows}`, () => generatedPlan(this.#context, rows));
     return dispatchesOf(steps, label, { rows, positions: position + 1 });
   }
 

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectClose, openTestDevice, randomSource, runAndRead } from '../../../../tests/gpu/test-device.ts';
 import { f16Table, f32ToF16 } from '../../../model/codecs/half.ts';
-import { ropeAngles } from '../../buffers.ts';
 import type { GpuDevice } from '../../device.ts';
 import { Kernel } from '../../kernel.ts';
 import rowsText from '../../rows.wgsl?raw';
@@ -12,6 +11,7 @@ import teamSumSubgroups from '../matvec/sum_subgroups.wgsl?raw';
 import teamSumWorkgroup from '../matvec/sum_workgroup.wgsl?raw';
 import sumSubgroups from '../norm/sum_subgroups.wgsl?raw';
 import sumWorkgroup from '../norm/sum_workgroup.wgsl?raw';
+import { ropeAngles } from '../rope/angles.ts';
 import cacheText from '../rope/cache.wgsl?raw';
 import { ropeReference } from '../rope/reference.ts';
 import blocksText from './blocks.wgsl?raw';

@@ -61,7 +61,7 @@ function randomBlocks(type: TensorType, columns = COLUMNS): Uint8Array<ArrayBuff
 
 /** Uploads in pieces of 1, 3, 5, … blocks, so that pieces end inside rows, words of scales and parts. */
 async function upload(type: TensorType, stored: Uint8Array<ArrayBuffer>, columns = COLUMNS): Promise<WeightMatrix> {
-  const matrix = createWeightMatrix(device, type, type, ROWS, columns);
+  const matrix = createWeightMatrix(device, { label: type, type, rows: ROWS, columns });
   const uploader = await WeightUploader.create(device, [type]);
   // Sources cut at multiples of 4 bytes.
   const unit = TENSOR_TYPES[type].blockBytes === 2 ? 4 : TENSOR_TYPES[type].blockBytes;

@@ -5,7 +5,7 @@ import { TENSOR_TYPES, type TensorType } from '../../../model/tensor.ts';
 import { COPY_DST, COPY_SRC, type GpuDevice, STORAGE, UNIFORM } from '../../device.ts';
 import { linear, linears } from '../../linear.ts';
 import type { RowClass } from '../../linear-operands.ts';
-import { encodePlan } from '../../plan-step.ts';
+import { bindEach, encodePlan } from '../../plan-step.ts';
 import { WeightUploader } from '../repack/upload.ts';
 import { createWeightMatrix, type WeightMatrix } from '../weights/weights.ts';
 import { arrangedAt, linearReference } from './reference.ts';
@@ -68,7 +68,7 @@ describe.each(SETTINGS)('matrix products, $setting', ({ options, prompts }) => {
     const weightRows = gated ? outputs * 2 : outputs;
     const stored = quantize(type, random.normals(weightRows * columns));
     const x = random.normals(inputRows * columns);
-    const matrix = createWeightMatrix(device, 'test', type, weightRows, columns);
+    const matrix = createWeightMatrix(device, { label: 'test', type, rows: weightRows, columns });
     const uploader = await WeightUploader.create(device, [type]);
     const { blockBytes } = TENSOR_TYPES[type];
     // An even number of blocks, so that the second chunk begins on a multiple of four bytes.
@@ -82,7 +82,7 @@ describe.each(SETTINGS)('matrix products, $setting', ({ options, prompts }) => {
     device.device.queue.writeBuffer(input, 0, order.arranged ? arranged(x, columns, inputRows) : x);
     const count = (order.splits ?? 1) * inputRows * outputs;
     const output = device.createBuffer('y', count * 4, STORAGE | COPY_SRC);
-    const steps = await linear(device, rowClass, {
+    const sources = linear(device, rowClass, {
       matrix,
       batch,
       input,
@@ -91,6 +91,7 @@ describe.each(SETTINGS)('matrix products, $setting', ({ options, prompts }) => {
       gated,
       ...order,
     });
+    const steps = await bindEach(device, sources);
     const encoder = device.device.createCommandEncoder();
     const pass = encoder.beginComputePass();
     encodePlan(pass, steps, { rows: inputRows, positions: 1 });
@@ -146,7 +147,7 @@ describe.each(SETTINGS)('matrix products, $setting', ({ options, prompts }) => {
         ['Q6_K', many],
         ['Q8_0', few],
       ] as const) {
-        const matrix = createWeightMatrix(device, type, type, outputs, columns);
+        const matrix = createWeightMatrix(device, { label: type, type, rows: outputs, columns });
         const uploader = await WeightUploader.create(device, [type]);
         await uploader.upload(matrix, 0, 0, quantize(type, random.normals(outputs * columns)));
         uploader.flush();
@@ -169,8 +170,11 @@ describe.each(SETTINGS)('matrix products, $setting', ({ options, prompts }) => {
           outputStride: outputs,
         }));
         const steps = together
-          ? await linears(device, rowClass, operands)
-          : (await Promise.all(operands.map((one) => linear(device, rowClass, one)))).flat();
+          ? await bindEach(device, linears(device, rowClass, operands))
+          : await bindEach(
+              device,
+              operands.flatMap((one) => linear(device, rowClass, one)),
+            );
         expect(steps).toHaveLength(together && !options.naive ? 1 : 2);
         const dispatches = steps.map(({ dispatch, size }) => ({
           ...dispatch,
@@ -191,8 +195,8 @@ describe.each(SETTINGS)('matrix products, $setting', ({ options, prompts }) => {
 
   test.each([1, 4])('input and output may be arranged for %i generated rows', async (rows) => {
     if (options.naive) return;
-    const plain = await run('Q8_0', 64, 1152, rows, { kind: 'generated', rows });
-    const apart = await run('Q8_0', 64, 1152, rows, { kind: 'generated', rows }, false, 1, {
+    const plain = await run('Q8_0', 64, 1152, rows, { kind: 'generated', rows }, true);
+    const apart = await run('Q8_0', 64, 1152, rows, { kind: 'generated', rows }, true, 1, {
       arranged: true,
       outputArranged: true,
     });

@@ -1,6 +1,6 @@
 // y[n] = Σ_k W[n][k]·x[k] for one row; HALVES = 2: y[n] = gelu(W[n]·x)·(W[n + VALUES]·x).
 // A team of LANES invocations computes OUTPUTS values of n, SUMS = OUTPUTS·HALVES sums, 16 columns at a step. Where x comes from is another file's: `prepare_input` and
-// `input_quad` (input.wgsl, norm/normed_input.wgsl, attention/joined_input.wgsl). A lane adds its products in order of columns, as in
+// `input_quad` (input.wgsl, norm/normed_input.wgsl, attention/joined_input.wgsl); and where y goes: `write_output` (write_output.wgsl, output_quads.wgsl). A lane adds its products in order of columns, as in
 // matvec_rows.wgsl: a row's bits are the same alone and beside others.
 alias Sum = f32;
 
@@ -54,10 +54,6 @@ fn matvec(group: u32, row: u32, local: u32, keeps_input: bool) {
     if (HALVES == 2u) {
       value = gelu(value) * team_sum(sums[o * HALVES + HALVES - 1u], local);
     }
-    if (lane == 0u && n < VALUES && row < batch.row_count) {
-      let column = OUTPUT_OFFSET + n;
-      let arranged = arranged_at(column, 0u, OUTPUT_STRIDE / 16u);
-      output[row * OUTPUT_STRIDE + select(column, arranged, OUTPUT_ARRANGED == 1u)] = value;
-    }
+    write_output(row, n, value, local);
   }
 }

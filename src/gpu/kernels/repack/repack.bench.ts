@@ -1,6 +1,6 @@
 import { TENSOR_TYPES, type TensorType } from '../../../model/tensor.ts';
 import type { KernelBench } from '../../testing/kernel-bench.ts';
-import { createWeightMatrix } from '../weights/weights.ts';
+import { buffersOf, createWeightMatrix } from '../weights/weights.ts';
 import { WeightUploader } from './upload.ts';
 
 /** Stored bytes on their way into a matrix, staging included: what an upload costs beside the source. */
@@ -10,7 +10,7 @@ export const bench: KernelBench = async function* ({ device, config }) {
     const { blockSize, blockBytes } = TENSOR_TYPES[type];
     if (columns % blockSize !== 0) continue;
     const uploader = await WeightUploader.create(device, [type]);
-    const matrix = createWeightMatrix(device, type, type, rows, columns);
+    const matrix = createWeightMatrix(device, { label: type, type, rows, columns });
     const bytes = new Uint8Array(((rows * columns) / blockSize) * blockBytes);
     yield {
       name: type,
@@ -22,6 +22,6 @@ export const bench: KernelBench = async function* ({ device, config }) {
       bytes: bytes.length,
     };
     uploader.destroy();
-    for (const { buffer } of matrix.parts) buffer.destroy();
+    for (const buffer of buffersOf(matrix)) buffer.destroy();
   }
 };

@@ -84,7 +84,8 @@ export class WeightUploader {
 
   async #uploadPiece(type: TensorType, part: WeightPart, offset: number, bytes: Uint8Array<ArrayBuffer>) {
     const firstBlock = offset / TENSOR_TYPES[type].blockBytes;
-    if (!REPACK[type]) await this.#copy(part.buffer, offset, bytes);
+    const { buffer, offset: start = 0 } = part.ranges[0]!;
+    if (!REPACK[type]) await this.#copy(buffer, start + offset, bytes);
     else if (this.#device.features.naive) await this.#repackOnCpu(type, part, firstBlock, bytes);
     else await this.#repackOnGpu(type, part, firstBlock, bytes);
   }

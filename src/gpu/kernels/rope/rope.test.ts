@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectClose, openTestDevice, randomSource, runAndRead } from '../../../../tests/gpu/test-device.ts';
 import { f16Table } from '../../../model/codecs/half.ts';
-import { ropeAngles } from '../../buffers.ts';
 import type { GpuDevice } from '../../device.ts';
 import { Kernel } from '../../kernel.ts';
 import rowsText from '../../rows.wgsl?raw';
 import fused from '../madd/fused.wgsl?raw';
 import plain from '../madd/plain.wgsl?raw';
+import { ropeAngles } from './angles.ts';
 import cacheText from './cache.wgsl?raw';
 import { ropeReference } from './reference.ts';
 import ropeText from './rope.wgsl?raw';

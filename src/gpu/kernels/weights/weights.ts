@@ -1,6 +1,7 @@
 import type { TensorType } from '../../../model/tensor.ts';
 import { TENSOR_TYPES } from '../../../model/tensor.ts';
 import { LapisError } from '../../../protocol/errors.ts';
+import { BufferRanges, bytesOfRanges } from '../../buffer-ranges.ts';
 import { COPY_DST, type GpuDevice, RANGE_ALIGNMENT, STORAGE } from '../../device.ts';
 import type { Bindings } from '../../kernel.ts';
 import bf16 from './bf16.wgsl?raw';
@@ -103,9 +104,7 @@ export function bytesPerBlock(type: TensorType): number[] {
 export interface WeightPart {
   firstRow: number;
   rows: number;
-  /** One buffer for all of it: a dispatch costs the CPU more with every buffer that it uses. */
-  buffer: GPUBuffer;
-  /** Ranges of the buffer, in order of binding. */
+  /** Ranges of one buffer, in order of binding. */
   ranges: GPUBufferBinding[];
 }
 
@@ -118,19 +117,18 @@ export interface WeightMatrix {
   parts: WeightPart[];
 }
 
+/** What a matrix is like before it has memory. */
+export type MatrixShape = Pick<WeightMatrix, 'label' | 'type' | 'rows' | 'columns'>;
+
 /** Bindings of group 1 for a part. */
 export function weightBindings(part: WeightPart): Bindings {
   return part.ranges;
 }
 
-/** Allocates a matrix, zeroed. Throws `unsupported` for columns that are not a multiple of 32 or of the type's block. */
-export function createWeightMatrix(
-  device: GpuDevice,
-  label: string,
-  type: TensorType,
-  rows: number,
-  columns: number,
-): WeightMatrix {
+/**
+ * Bytes of each range of a matrix in one part. Throws `unsupported` for columns that are not a multiple of 32 or of the type's block.
+ */
+export function matrixRangeBytes({ label, type, rows, columns }: MatrixShape): number[] {
   const { blockSize } = TENSOR_TYPES[type];
   if (columns % 32 !== 0 || columns % blockSize !== 0) {
     throw new LapisError(
@@ -138,24 +136,34 @@ export function createWeightMatrix(
       `${label} has rows of ${columns}; ${type} needs a multiple of ${Math.max(32, blockSize)}.`,
     );
   }
-  const { buffers } = LAYOUTS[type];
-  const blocksPerRow = columns / blockSize;
-  const rowBytes = buffers.reduce((sum, buffer) => sum + buffer.bytesPerBlock, 0) * blocksPerRow;
-  const spareBytes = 16 + (buffers.length - 1) * RANGE_ALIGNMENT;
-  const rowsPerPart = Math.min(rows, Math.max(1, Math.floor((device.maxBindingBytes - spareBytes) / rowBytes)));
+  const blocks = (columns / blockSize) * rows;
+  return LAYOUTS[type].buffers.map(({ bytesPerBlock }) => Math.ceil((bytesPerBlock * blocks) / 16) * 16);
+}
+
+/** A matrix in ranges of a buffer that others share. */
+export function placeWeightMatrix(shape: MatrixShape, ranges: BufferRanges): WeightMatrix {
+  const part = { firstRow: 0, rows: shape.rows, ranges: matrixRangeBytes(shape).map((bytes) => ranges.next(bytes)) };
+  return { ...shape, parts: [part] };
+}
+
+/** Allocates a matrix, zeroed: a buffer for each part. Throws like `matrixRangeBytes`. */
+export function createWeightMatrix(device: GpuDevice, shape: MatrixShape): WeightMatrix {
+  const rowBytes =
+    bytesPerBlock(shape.type).reduce((sum, bytes) => sum + bytes, 0) *
+    (shape.columns / TENSOR_TYPES[shape.type].blockSize);
+  const spareBytes = bytesPerBlock(shape.type).length * RANGE_ALIGNMENT;
+  const rowsPerPart = Math.min(shape.rows, Math.max(1, Math.floor((device.maxBindingBytes - spareBytes) / rowBytes)));
   const parts: WeightPart[] = [];
-  for (let firstRow = 0; firstRow < rows; firstRow += rowsPerPart) {
-    const partRows = Math.min(rowsPerPart, rows - firstRow);
-    const sizes = buffers.map(({ bytesPerBlock }) => Math.ceil((bytesPerBlock * blocksPerRow * partRows) / 16) * 16);
-    const offsets: number[] = [];
-    let bytes = 0;
-    for (const size of sizes) {
-      offsets.push(bytes);
-      bytes = Math.ceil((bytes + size) / RANGE_ALIGNMENT) * RANGE_ALIGNMENT;
-    }
-    const buffer = device.createBuffer(label, bytes, STORAGE | COPY_DST);
-    const ranges = sizes.map((size, index) => ({ buffer, offset: offsets[index]!, size }));
-    parts.push({ firstRow, rows: partRows, buffer, ranges });
+  for (let firstRow = 0; firstRow < shape.rows; firstRow += rowsPerPart) {
+    const rows = Math.min(rowsPerPart, shape.rows - firstRow);
+    const sizes = matrixRangeBytes({ ...shape, rows });
+    const ranges = new BufferRanges(device.createBuffer(shape.label, bytesOfRanges(sizes), STORAGE | COPY_DST));
+    parts.push({ firstRow, rows, ranges: sizes.map((bytes) => ranges.next(bytes)) });
   }
-  return { label, type, rows, columns, parts };
+  return { ...shape, parts };
+}
+
+/** The buffers that a matrix stands in. */
+export function buffersOf({ parts }: WeightMatrix): GPUBuffer[] {
+  return parts.map(({ ranges }) => ranges[0]!.buffer);
 }

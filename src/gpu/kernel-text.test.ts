@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { kernelText } from './kernel.ts';
+import { kernelText } from './kernel-text.ts';
 
 const text = (part: string, constants: Record<string, number> = {}) =>
   kernelText({ label: 'test', constants, parts: [part] })
