@@ -6,6 +6,7 @@ import embedText from './kernels/embed/embed.wgsl?raw';
 import gelu from './kernels/gelu/gelu.wgsl?raw';
 import geluMul from './kernels/gelu/gelu_mul.wgsl?raw';
 import { weightBindings, weightText } from './kernels/weights/weights.ts';
+import { bindLayer, canShareBindGroups } from './layer-bind-groups.ts';
 import { canGate, linear, linears, matmulSplits } from './linear.ts';
 import type { RowClass } from './linear-operands.ts';
 import {
@@ -27,12 +28,16 @@ import rowsText from './rows.wgsl?raw';
 /** What a token generated in each of `rows` sequences takes. */
 export async function generatedPlan(context: PlanContext, rows: number): Promise<PlanStep[]> {
   const rowClass = { kind: 'generated', rows } as const;
-  const { generated } = context.buffers;
-  const { embedding, layers, norm } = rowSteps(context, rowClass, generated);
+  const { generated, alone } = context.buffers;
+  const shares = rows === 1 && canShareBindGroups(context);
+  const own: PlanContext = shares ? { ...context, buffers: { ...context.buffers, ...alone } } : context;
+  const { embedding, layers, norm } = rowSteps(own, rowClass, generated);
   const { device } = context;
   const steps = await Promise.all([
-    bindEach(device, [...embedding, ...layers.flat(), ...norm]),
-    headPlan(context, rowClass, generated),
+    bindEach(device, embedding),
+    ...layers.map((steps, layer) => (shares ? bindLayer(context, layer, steps) : bindEach(device, steps))),
+    bindEach(device, norm),
+    headPlan(own, rowClass, generated),
   ]);
   return steps.flat();
 }
