@@ -21,6 +21,8 @@ export interface NodeGpu {
 export interface NodeGpuOptions {
   /** Dawn toggles, such as `vulkan_enable_f16_on_nvidia`. Default: LAPIS_DAWN_FEATURES, separated by commas. */
   dawnFeatures?: string[];
+  /** Dawn's back end; default the adapter's own. `null` has WebGPU's default limits, checks every command and computes nothing. */
+  backend?: string;
   /** Told, in a line, when no hardware adapter was found. Default: stderr. */
   note?: (line: string) => void;
 }
@@ -147,6 +149,7 @@ export function openNodeGpu(options: NodeGpuOptions = {}): NodeGpu {
   const note = options.note ?? ((line) => process.stderr.write(`${line}\n`));
   // A page sees the GPU's clock in steps of 65 µs, which is longer than a kernel takes; here nothing is kept from anybody.
   const dawnOptions = ['disable-dawn-features=timestamp_quantization'];
+  if (options.backend) dawnOptions.push(`backend=${options.backend}`);
   if (features.length > 0) dawnOptions.push(`enable-dawn-features=${features.join(',')}`);
   const gpu = new HardwareFirstGpu(dawn, dawnOptions, note);
   return { gpu: gpu as unknown as GPU, close: () => gpu.close() };

@@ -62,13 +62,12 @@ export interface ModelBuffers extends Activations {
   results: GPUBuffer;
   prompt: BatchBuffers;
   generated: BatchBuffers;
-  /** Activations of one generated row. */
-  alone: AloneActivations;
+  ofOneRow: OneRowActivations;
 }
 
-/** What the steps of one generated row hand each other, in two ranges of one buffer: what is written by quads, and what by elements. */
-export interface AloneActivations
-  extends Pick<Activations, 'residual' | 'otherResidual' | 'branch' | 'qkv' | 'partials' | 'gated'> {
+/** What the steps of one generated row hand each other, in one buffer: what is written by quads, and then what is by elements. */
+export interface OneRowActivations {
+  activations: Pick<Activations, 'residual' | 'otherResidual' | 'partials' | 'gated' | 'branch' | 'qkv'>;
   quads: GPUBufferBinding;
   elements: GPUBufferBinding;
 }
@@ -115,31 +114,30 @@ export function createModelBuffers(device: GpuDevice, config: Gemma3Config, shap
     results: storage('results', MAX_GENERATED_ROWS * RESULT_WORDS),
     prompt: batch('prompt', chunk),
     generated: batch('generated', MAX_GENERATED_ROWS),
-    alone: aloneActivations(device, config, splits),
+    ofOneRow: oneRowActivations(device, config, splits),
   };
 }
 
-function aloneActivations(device: GpuDevice, config: Gemma3Config, splits: number): AloneActivations {
+function oneRowActivations(device: GpuDevice, config: Gemma3Config, splits: number): OneRowActivations {
   const { hiddenSize, feedForwardSize, headCount, kvHeadCount, headDim } = config;
-  const bytes = {
-    residual: hiddenSize * 4,
-    otherResidual: hiddenSize * 4,
-    partials: headCount * splits * (headDim + 4) * 4,
-    gated: feedForwardSize * 4,
-    branch: hiddenSize * 4,
-    qkv: (headCount + 2 * kvHeadCount) * headDim * 4,
+  const words = {
+    residual: hiddenSize,
+    otherResidual: hiddenSize,
+    partials: headCount * splits * (headDim + 4),
+    gated: feedForwardSize,
+    branch: hiddenSize,
+    qkv: (headCount + 2 * kvHeadCount) * headDim,
   };
-  const ranges = new BufferRanges(
-    device.createBuffer('activations of one row', bytesOfRanges(Object.values(bytes)), STORAGE),
-  );
-  const [residual, otherResidual, partials, gated] = [
-    ranges.next(bytes.residual),
-    ranges.next(bytes.otherResidual),
-    ranges.next(bytes.partials),
-    ranges.next(bytes.gated),
-  ];
-  const [branch, qkv] = [ranges.next(bytes.branch), ranges.next(bytes.qkv)];
-  const quads = spanOf(residual, gated);
-  const elements = spanOf(branch, qkv);
-  return { residual, otherResidual, partials, gated, branch, qkv, quads, elements };
+  const bytes = bytesOfRanges(Object.values(words).map((count) => count * 4));
+  const ranges = new BufferRanges(device.createBuffer('activations of one row', bytes, STORAGE));
+  const activations = {
+    residual: ranges.next(words.residual * 4),
+    otherResidual: ranges.next(words.otherResidual * 4),
+    partials: ranges.next(words.partials * 4),
+    gated: ranges.next(words.gated * 4),
+    branch: ranges.next(words.branch * 4),
+    qkv: ranges.next(words.qkv * 4),
+  };
+  const { residual, gated, branch, qkv } = activations;
+  return { activations, quads: spanOf(residual, gated), elements: spanOf(branch, qkv) };
 }

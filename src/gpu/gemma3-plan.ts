@@ -28,14 +28,14 @@ import rowsText from './rows.wgsl?raw';
 /** What a token generated in each of `rows` sequences takes. */
 export async function generatedPlan(context: PlanContext, rows: number): Promise<PlanStep[]> {
   const rowClass = { kind: 'generated', rows } as const;
-  const { generated, alone } = context.buffers;
+  const { device, buffers } = context;
+  const { generated, ofOneRow } = buffers;
   const shares = rows === 1 && canShareBindGroups(context);
-  const own: PlanContext = shares ? { ...context, buffers: { ...context.buffers, ...alone } } : context;
+  const own: PlanContext = shares ? { ...context, buffers: { ...buffers, ...ofOneRow.activations } } : context;
   const { embedding, layers, norm } = rowSteps(own, rowClass, generated);
-  const { device } = context;
   const steps = await Promise.all([
     bindEach(device, embedding),
-    ...layers.map((steps, layer) => (shares ? bindLayer(context, layer, steps) : bindEach(device, steps))),
+    ...layers.map((steps, layer) => (shares ? bindLayer(own, layer, steps) : bindEach(device, steps))),
     bindEach(device, norm),
     headPlan(own, rowClass, generated),
   ]);
@@ -43,13 +43,13 @@ export async function generatedPlan(context: PlanContext, rows: number): Promise
 }
 
 /** What a chunk of a prompt takes, without the logits of its last row. */
-export function promptPlan(context: PlanContext): Promise<PlanStep[]> {
+export async function promptPlan(context: PlanContext): Promise<PlanStep[]> {
   const { embedding, layers, norm } = rowSteps(context, { kind: 'prompt' }, context.buffers.prompt);
   return bindEach(context.device, [...embedding, ...layers.flat(), ...norm]);
 }
 
 /** The logits of the batch's rows from its head row on, which for a prompt is its last: [8][vocabulary]. */
-export function headPlan(context: PlanContext, rowClass: RowClass, batch: BatchBuffers): Promise<PlanStep[]> {
+export async function headPlan(context: PlanContext, rowClass: RowClass, batch: BatchBuffers): Promise<PlanStep[]> {
   const { device, weights, buffers, config } = context;
   const rows = rowClass.kind === 'prompt' ? 1 : rowClass.rows;
   const fused = fusesHeadNorm(context, rowClass);

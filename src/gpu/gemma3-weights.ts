@@ -1,4 +1,5 @@
 import type { Gemma3Config } from '../model/config.ts';
+import { expectedTensors, OUTPUT_TENSOR } from '../model/gemma3-tensors.ts';
 import type { ModelSource, WeightProgress } from '../model/source.ts';
 import type { TensorInfo } from '../model/tensor.ts';
 import { LapisError } from '../protocol/errors.ts';
@@ -80,10 +81,13 @@ export class Gemma3WeightMap {
     this.#device = device;
     this.#tensors = new Map(source.tensors.map((tensor) => [tensor.name, tensor]));
     const { config } = source;
+    // Before anything is allocated by what the configuration says.
+    for (const [name, shape] of expectedTensors(config)) this.#expectShape(name, shape);
     const { vocabularySize, hiddenSize, layerCount } = config;
+    if (this.#tensors.has(OUTPUT_TENSOR)) this.#expectShape(OUTPUT_TENSOR, [vocabularySize, hiddenSize]);
     const vocabulary = (name: string) => this.#alone({ names: [name], rows: [vocabularySize], columns: hiddenSize });
     const embedding = vocabulary('token_embd.weight');
-    const head = this.#tensors.has('output.weight') ? vocabulary('output.weight') : embedding;
+    const head = this.#tensors.has(OUTPUT_TENSOR) ? vocabulary(OUTPUT_TENSOR) : embedding;
     const layers = Array.from({ length: layerCount }, (_, layer) => this.#layer(config, layer));
     const outputNorm = this.#norms(this.#ranges('output norm', [hiddenSize * 4, hiddenSize * 4]), hiddenSize, [
       postNorm(layerCount - 1),
@@ -192,22 +196,22 @@ export class Gemma3WeightMap {
   #alone(stack: Stack): WeightMatrix {
     const matrix = createWeightMatrix(this.#device, this.#shape(stack));
     this.#buffers.push(...buffersOf(matrix));
-    return this.#expect(stack, matrix);
+    this.#fill(stack, matrix);
+    return matrix;
   }
 
   #placed(stack: Stack, ranges: BufferRanges): WeightMatrix {
-    return this.#expect(stack, placeWeightMatrix(this.#shape(stack), ranges));
+    const matrix = placeWeightMatrix(this.#shape(stack), ranges);
+    this.#fill(stack, matrix);
+    return matrix;
   }
 
-  /** `matrix`, into which a stack's tensors go. */
-  #expect({ names, rows, columns }: Stack, matrix: WeightMatrix): WeightMatrix {
+  #fill({ names, rows }: Stack, matrix: WeightMatrix): void {
     let row = 0;
     names.forEach((name, index) => {
-      this.#expectShape(name, [rows[index]!, columns]);
       this.#destinations.set(name, { matrix, row });
       row += rows[index]!;
     });
-    return matrix;
   }
 
   #ranges(label: string, sizes: readonly number[]): BufferRanges {
@@ -221,7 +225,6 @@ export class Gemma3WeightMap {
   }
 
   #norm(name: string, size: number, ranges: BufferRanges): GPUBufferBinding {
-    this.#expectShape(name, [size]);
     const { type } = this.#tensor(name);
     if (type !== 'F32') throw new LapisError('unsupported', `The norm ${name} is of type ${type}; F32 was expected.`);
     const vector = ranges.next(size * 4);

@@ -14,6 +14,7 @@ function buffersOfLayer(maxBufferSize: number): Set<GPUBuffer> {
   const { keys, values } = cache.layer(1);
   expect(keys.size).toBe(512 * 32 * 2);
   expect(values.size).toBe(keys.size);
+  expect([keys.offset, values.offset]).toEqual(keys.buffer === values.buffer ? [0, keys.size] : [0, 0]);
   return new Set([keys.buffer, values.buffer]);
 }
 

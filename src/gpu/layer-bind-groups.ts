@@ -1,20 +1,21 @@
 import { fusesJoin } from './attention-steps.ts';
 import type { LayerWeights } from './gemma3-weights.ts';
 import { canGate } from './linear.ts';
-import { fusesNorm } from './norm-steps.ts';
+import { fusesHeadNorm, fusesNorm } from './norm-steps.ts';
 import type { PlanContext } from './plan-context.ts';
 import type { PlanStep, StepSource } from './plan-step.ts';
 import { bindTogether, type View } from './shared-bind-group.ts';
 
-/* One generated row: a layer's five dispatches share a bind group, which spares the CPU a seventh of its time for a token. */
+/* One generated row: a layer's dispatches share a bind group, which spares the CPU a seventh of its time for a token. */
 
 /**
- * Whether the layers of a single generated row can share their bind groups: where every step between norms is one dispatch, and a layer's weights
- * stand in one buffer.
+ * Whether the layers of a single generated row can share their bind groups: where a layer's weights stand in one buffer, and every product makes
+ * its input itself, since a step with a bind group of its own cannot read one of the row's activations and write another: they stand in one buffer.
  */
 export function canShareBindGroups(context: PlanContext): boolean {
   const { device, weights, cache } = context;
   const rowClass = { kind: 'generated', rows: 1 } as const;
+  if (!fusesHeadNorm(context, rowClass)) return false;
   return weights.layers.every(
     ({ buffer, qkv, attentionOutput, gateUp }, index) =>
       buffer !== undefined &&
@@ -35,7 +36,7 @@ export function bindLayer(context: PlanContext, index: number, steps: readonly S
 /** Eight storage buffers, which every device allows. */
 function viewsOf({ buffers, cache }: PlanContext, { buffer }: LayerWeights, index: number): View[] {
   const { batch, rows } = buffers.generated;
-  const { quads, elements } = buffers.alone;
+  const { quads, elements } = buffers.ofOneRow;
   const { table, keys, values } = cache.layer(index);
   return [
     { binding: batch, access: 'uniform', type: 'Batch' },

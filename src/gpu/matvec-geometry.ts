@@ -16,7 +16,7 @@ const FEW_STEPS = 4;
 const MANY_INVOCATIONS = 2 ** 19;
 
 /**
- * Lanes by the matrix alone, so that a row's bits do not depend on the rows beside it: of 8 to 128 the fewest that give enough
+ * Lanes by the matrix alone, so that a row's bits do not depend on the rows beside it: of 8 to 128 (32 for gated products) the fewest that give enough
  * invocations and few steps over the groups of 16 columns, and more where the last step then wastes fewer.
  */
 export function matvecGeometry(

@@ -33,8 +33,4 @@ class CountingDevice implements Pick<GpuDevice, 'bytes' | 'features' | 'software
     this.bytes += Math.max(16, Math.ceil(bytes / 16) * 16);
     return {};
   }
-
-  createBufferWith(label: string, data: ArrayBufferView): object {
-    return this.createBuffer(label, data.byteLength);
-  }
 }

@@ -13,7 +13,7 @@ const VIEWS: View[] = [
   { binding: weights, access: 'read', type: 'array<vec4<u32>>' },
 ];
 
-/** The last statement of a text that declares `name` and uses it. */
+/** The lines that become of a declaration and a statement. */
 function through(declaration: string, statement: string, binding: GPUBuffer | GPUBufferBinding): string[] {
   const text = throughViews(`@group(0) @binding(0) var<${declaration};\n${statement}`, [[binding]], VIEWS);
   return text.split('\n').filter((line) => line !== '');

@@ -14,7 +14,7 @@ export interface View {
 /**
  * Compiles steps that share one bind group, since setting one costs the CPU as much as all the rest of a dispatch. Kernels are written for buffers
  * of their own; here a variable's range is found in a view of the same buffer, and `name[i]` becomes `view_3[offset + (i)]`, the offset a
- * constant of the text. A buffer that is written has one view for each of its ranges, since WebGPU lets no two writable bindings overlap.
+ * constant of the text. What is written has one view, since WebGPU lets no two writable bindings overlap.
  * Throws `Error` for a variable that no view serves: that is a mistake in the plan.
  */
 export function bindTogether(
