@@ -53,7 +53,7 @@ const SETTINGS: { quantization: Quantization; withoutSubgroups: boolean; apart: 
   { quantization: 'q4_k_m', withoutSubgroups: true, apart: 200_000 },
   { quantization: 'q8_0', withoutSubgroups: false, apart: 400_000 },
   { quantization: 'q4_0', withoutSubgroups: false, apart: 200_000 },
-  { quantization: 'f16', withoutSubgroups: false, apart: 700_000 },
+  { quantization: 'q5_0', withoutSubgroups: false, apart: 250_000 },
 ];
 
 /* One of them where SwiftShader has to do it. */
