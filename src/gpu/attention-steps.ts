@@ -47,8 +47,8 @@ function rope(context: PlanContext, batch: BatchBuffers, layer: LayerWeights, in
 }
 
 /** Whether the output projection joins the splits itself. */
-export function fusesJoin({ device }: PlanContext, rowClass: RowClass, matrix: WeightMatrix): boolean {
-  return fuses(device, rowClass, 3 + matrix.parts[0]!.ranges.length, matrix.columns);
+export function fusesJoin(context: PlanContext, rowClass: RowClass, matrix: WeightMatrix): boolean {
+  return fuses(context, rowClass, 3 + matrix.parts[0]!.ranges.length, matrix.columns);
 }
 
 /** From q, k and v to the branch that the residual stream takes. */

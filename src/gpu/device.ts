@@ -40,6 +40,8 @@ export interface GpuDeviceOptions {
   timestamps?: boolean;
   /** A smaller `maxBindingBytes` than the adapter's (tests). */
   maxBindingBytes?: number;
+  /** Fewer storage buffers a kernel than the adapter allows, at least 8 (tests). */
+  maxStorageBuffers?: number;
 }
 
 /** A WebGPU device with what Lapis asked of it, and an account of the memory it holds. */
@@ -97,6 +99,7 @@ export class GpuDevice {
     const timestampQuery = options.timestamps === true && adapter.features.has('timestamp-query');
     if (timestampQuery) requiredFeatures.push('timestamp-query');
     const requiredLimits = Object.fromEntries(WANTED_LIMITS.map((name) => [name, adapter.limits[name]]));
+    if (options.maxStorageBuffers) requiredLimits.maxStorageBuffersPerShaderStage = options.maxStorageBuffers;
     const device = await adapter.requestDevice({ requiredFeatures, requiredLimits });
     const software = isSoftware(adapter.info);
     const features: GpuFeatures = {

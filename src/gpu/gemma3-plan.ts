@@ -6,7 +6,7 @@ import embedText from './kernels/embed/embed.wgsl?raw';
 import gelu from './kernels/gelu/gelu.wgsl?raw';
 import geluMul from './kernels/gelu/gelu_mul.wgsl?raw';
 import { weightBindings, weightText } from './kernels/weights/weights.ts';
-import { bindLayer, canShareBindGroups } from './layer-bind-groups.ts';
+import { bindLayer, bindOutputNorm, canShareBindGroups, sharingContext } from './layer-bind-groups.ts';
 import { canGate, linear, linears, matmulSplits } from './linear.ts';
 import type { RowClass } from './linear-operands.ts';
 import {
@@ -28,15 +28,16 @@ import rowsText from './rows.wgsl?raw';
 /** What a token generated in each of `rows` sequences takes. */
 export async function generatedPlan(context: PlanContext, rows: number): Promise<PlanStep[]> {
   const rowClass = { kind: 'generated', rows } as const;
-  const { device, buffers } = context;
-  const { generated, ofOneRow } = buffers;
-  const shares = rows === 1 && canShareBindGroups(context);
-  const own: PlanContext = shares ? { ...context, buffers: { ...buffers, ...ofOneRow.activations } } : context;
+  const { device } = context;
+  const { generated } = context.buffers;
+  const sharing = sharingContext(context);
+  const shares = rows === 1 && canShareBindGroups(sharing);
+  const own = shares ? sharing : context;
   const { embedding, layers, norm } = rowSteps(own, rowClass, generated);
   const steps = await Promise.all([
     bindEach(device, embedding),
     ...layers.map((steps, layer) => (shares ? bindLayer(own, layer, steps) : bindEach(device, steps))),
-    bindEach(device, norm),
+    shares ? bindOutputNorm(own, norm) : bindEach(device, norm),
     headPlan(own, rowClass, generated),
   ]);
   return steps.flat();
@@ -118,6 +119,7 @@ function layerSteps(
         arranged: isArranged(device, rowClass),
         ...(fused && { prologue: normPrologue(context, rowClass, first) }),
       })),
+      context.storageBuffers,
     ),
     ...attention(context, rowClass, batch, layer, index),
     ...feedForward(context, rowClass, batch, layer, feedForwardNorm(context, layer, streams)),

@@ -139,7 +139,16 @@ export class Gemma3 implements LoadedModel {
     });
     // Before the plans: its few kernels are compiled first, so that the weights do not wait for those of the plans.
     const upload = map.upload(source, { signal, onProgress: options.onProgress });
-    const context: PlanContext = { device, config, weights: map.weights, cache, buffers, contextTokens };
+    const { maxStorageBuffersPerShaderStage: storageBuffers } = device.device.limits;
+    const context: PlanContext = {
+      device,
+      config,
+      weights: map.weights,
+      cache,
+      buffers,
+      contextTokens,
+      storageBuffers,
+    };
     const { vocabularySize } = config;
     const sampler = Sampler.compile(device, {
       vocabularySize,

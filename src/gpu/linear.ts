@@ -28,18 +28,25 @@ export function linear(device: GpuDevice, rowClass: RowClass, operands: LinearOp
 /**
  * Products that differ in matrix and `outputOffset` alone, two in a dispatch where generated rows allow it: what a dispatch costs is more than what
  * a small product costs.
+ * @param storageBuffers how many a kernel may use
  */
-export function linears(device: GpuDevice, rowClass: RowClass, all: LinearOperands[]): StepSource[] {
+export function linears(
+  device: GpuDevice,
+  rowClass: RowClass,
+  all: LinearOperands[],
+  storageBuffers = device.device.limits.maxStorageBuffersPerShaderStage,
+): StepSource[] {
   const [first, second] = all;
-  if (all.length === 2 && canPair(device, rowClass, first!, second!)) {
+  if (all.length === 2 && canPair(device, rowClass, storageBuffers, first!, second!)) {
     return [matvecPairStep(device, rowsTogether(rowClass.rows), [first!, second!])];
   }
   return all.flatMap((operands) => linear(device, rowClass, operands));
 }
 
 function canPair(
-  { features, device }: GpuDevice,
+  { features }: GpuDevice,
   rowClass: RowClass,
+  storageBuffers: number,
   ...all: LinearOperands[]
 ): rowClass is RowClass & { kind: 'generated' } {
   const ranges = all.reduce((sum, { matrix }) => sum + matrix.parts[0]!.ranges.length, 0);
@@ -49,7 +56,7 @@ function canPair(
     rowClass.kind === 'generated' &&
     !features.naive &&
     all.every(({ matrix }) => matrix.parts.length === 1) &&
-    others + ranges <= device.limits.maxStorageBuffersPerShaderStage
+    others + ranges <= storageBuffers
   );
 }
 

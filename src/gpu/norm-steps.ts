@@ -52,13 +52,14 @@ export function finalNorm({ config, weights }: PlanContext, [even, odd]: Streams
  * Whether a matvec over the residual stream norms its input itself: for one generated row, where the kernel's bindings and workgroup
  * memory suffice.
  */
-export function fusesNorm({ device, config }: PlanContext, rowClass: RowClass, matrices: WeightMatrix[]): boolean {
+export function fusesNorm(context: PlanContext, rowClass: RowClass, matrices: WeightMatrix[]): boolean {
   const bindings = 5 + Math.max(...matrices.map((matrix) => matrix.parts[0]!.ranges.length));
-  return fuses(device, rowClass, bindings, config.hiddenSize);
+  return fuses(context, rowClass, bindings, context.config.hiddenSize);
 }
 
 export function fusesHeadNorm(context: PlanContext, rowClass: RowClass): boolean {
-  return fusesNorm(context, rowClass, [context.weights.head]);
+  const { maxStorageBuffersPerShaderStage: storageBuffers } = context.device.device.limits;
+  return fusesNorm({ ...context, storageBuffers }, rowClass, [context.weights.head]);
 }
 
 /** `normed` of a site, and the residual stream behind it. */

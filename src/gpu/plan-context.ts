@@ -15,6 +15,8 @@ export interface PlanContext {
   cache: KvCache;
   buffers: ModelBuffers;
   contextTokens: number;
+  /** A kernel of a layer may use as many storage buffers: as the device allows, or any number where the layer's views serve them all. */
+  storageBuffers: number;
 }
 
 /** Whether vectors between kernels stand as matvec reads them best (matvec/arranged.wgsl). */
@@ -26,13 +28,18 @@ export function isArranged(device: GpuDevice, rowClass: RowClass): boolean {
  * Whether a matvec makes its input itself, in every workgroup: for one generated row, where the kernel's bindings and workgroup memory
  * suffice.
  */
-export function fuses(device: GpuDevice, rowClass: RowClass, storageBuffers: number, columns: number): boolean {
-  const { maxStorageBuffersPerShaderStage, maxComputeWorkgroupStorageSize } = device.device.limits;
+export function fuses(
+  { device, storageBuffers }: Pick<PlanContext, 'device' | 'storageBuffers'>,
+  rowClass: RowClass,
+  needed: number,
+  columns: number,
+): boolean {
+  const { maxComputeWorkgroupStorageSize } = device.device.limits;
   return (
     rowClass.kind === 'generated' &&
     rowClass.rows === 1 &&
     !device.features.naive &&
-    storageBuffers <= maxStorageBuffersPerShaderStage &&
+    needed <= storageBuffers &&
     // The input, and what sums go through: without subgroups 8 bytes an invocation for the norm and 4.5 for each of two products.
     columns * 4 + PROLOGUE_WORKGROUP * 17 <= maxComputeWorkgroupStorageSize
   );

@@ -64,10 +64,10 @@ const CASES: Case[] = [
   { size: '1B', type: 'Q4_0', withoutSubgroups: true, shares: true },
   { size: '4B', type: 'Q4_K', shares: true },
   { size: '4B', type: 'Q4_K', but: { ffn_down: 'Q6_K', token_embd: 'Q8_0' }, shares: true },
-  // A norm of the input beside the four ranges of Q6_K takes nine storage buffers.
-  { size: '4B', type: 'Q4_K', but: { attn_v: 'Q6_K' }, shares: false },
-  { size: '4B', type: 'Q4_0', but: { token_embd: 'Q6_K' }, shares: false },
-  { size: '4B', type: 'Q8_0', but: { [OUTPUT_TENSOR]: 'Q6_K' }, untied: true, shares: false },
+  { size: '4B', type: 'Q4_K', but: { attn_v: 'Q6_K', ffn_down: 'Q6_K' }, shares: true },
+  // A head that norms its input itself beside the four ranges of Q6_K would take nine storage buffers.
+  { size: '4B', type: 'Q4_0', but: { token_embd: 'Q6_K' }, shares: true },
+  { size: '4B', type: 'Q8_0', but: { [OUTPUT_TENSOR]: 'Q6_K' }, untied: true, shares: true },
   { size: '12B', type: 'Q4_0', shares: false },
 ];
 

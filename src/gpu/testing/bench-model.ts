@@ -54,14 +54,8 @@ export class BenchModel {
     const buffers = createModelBuffers(device, config, { slotCount, contextTokens, chunk, needsGateUp });
     const cache = new KvCache(device, config, { slotCount, contextTokens, slack: chunk });
     await map.upload(source, {});
-    const context: PlanContext = {
-      device,
-      config,
-      weights: map.weights,
-      cache,
-      buffers,
-      contextTokens,
-    };
+    const { maxStorageBuffersPerShaderStage: storageBuffers } = device.device.limits;
+    const context = { device, config, weights: map.weights, cache, buffers, contextTokens, storageBuffers };
     return new BenchModel(context, source, chunk);
   }
 
