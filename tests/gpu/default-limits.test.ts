@@ -8,6 +8,7 @@ import { isNorm } from '../../src/model/norm.ts';
 import { WEIGHTS_SCHEMA_VERSION } from '../../src/model/schema-version.ts';
 import type { ModelSource } from '../../src/model/source.ts';
 import type { TensorType } from '../../src/model/tensor.ts';
+import { NO_TOKENIZER } from '../../tools/bench/synthetic.ts';
 import { type NodeGpu, openNodeGpu } from '../../tools/gpu-in-node.ts';
 
 /*
@@ -80,17 +81,7 @@ function modelOf({ size, type, but = {}, untied }: Case): ModelSource {
     id: size,
     schemaVersion: WEIGHTS_SCHEMA_VERSION,
     config,
-    tokenizer: {
-      type: 'sentencepiece-bpe',
-      tokens: [],
-      scores: [],
-      types: [],
-      bos: 2,
-      eos: 1,
-      pad: 0,
-      unknown: 3,
-      stop: [],
-    },
+    tokenizer: NO_TOKENIZER,
     tensors: [...shapes].map(([name, shape]) => ({ name, type: isNorm(name) ? 'F32' : typeOf(name), shape, bytes: 0 })),
     normSource: 'w',
     async *weights() {},

@@ -48,7 +48,8 @@ const MODELS: Record<string, { config: Gemma3Config; quantization: Quantization 
   },
 };
 
-const NO_TOKENIZER: TokenizerData = {
+/** Of a model that is never asked for text. */
+export const NO_TOKENIZER: TokenizerData = {
   type: 'sentencepiece-bpe',
   tokens: [],
   scores: [],
