@@ -26,6 +26,8 @@ export interface GpuFeatures {
   timestampQuery: boolean;
   /** Run the kernels without workgroup memory tiles and shuffles: on CPU adapters, and where the others fail. */
   naive: boolean;
+  /** Kernels may read and write through views of a shared bind group: off where those fail. */
+  sharedBindGroups: boolean;
 }
 
 export interface GpuDeviceOptions {
@@ -106,6 +108,7 @@ export class GpuDevice {
       shuffleWidth: subgroups ? adapter.info.subgroupMinSize : 1,
       timestampQuery,
       naive: options.naive ?? software,
+      sharedBindGroups: true,
     };
     return new GpuDevice(device, adapter.info, features, software, options.maxBindingBytes ?? Number.POSITIVE_INFINITY);
   }

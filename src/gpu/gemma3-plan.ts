@@ -37,7 +37,7 @@ export async function generatedPlan(context: PlanContext, rows: number): Promise
   const steps = await Promise.all([
     bindEach(device, embedding),
     ...layers.map((steps, layer) => (shares ? bindLayer(own, layer, steps) : bindEach(device, steps))),
-    shares ? bindOutputNorm(own, norm) : bindEach(device, norm),
+    shares && norm.length > 0 ? bindOutputNorm(own, norm) : bindEach(device, norm),
     headPlan(own, rowClass, generated),
   ]);
   return steps.flat();
@@ -66,7 +66,8 @@ export async function headPlan(context: PlanContext, rowClass: RowClass, batch: 
       outputStride: config.vocabularySize,
       fromHeadRow: true,
       arranged: isArranged(device, rowClass),
-      // Nothing reads the residual stream after this, so its sum goes where nothing else does.
+      // Nothing reads the residual stream after this. Where a row alone has all its activations in one buffer, a step with a bind group of its
+      // own may not read and write them, so the sum goes elsewhere.
       ...(fused && { prologue: normPrologue(context, rowClass, { ...last, to: buffers.normed }) }),
     },
   );

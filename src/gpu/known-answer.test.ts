@@ -6,11 +6,23 @@ test('right kernels stay, wrong ones give way to the naive ones, with a sentence
   const { device, close } = await openTestDevice({ naive: false });
   try {
     expect(await chooseKernels(device)).toBeUndefined();
-    expect(device.features.naive).toBe(false);
+    expect(device.features).toMatchObject({ naive: false, sharedBindGroups: true });
 
     device.read = async (_, bytes) => new ArrayBuffer(bytes);
     expect(await chooseKernels(device)).toMatch(/failed their known-answer test \(prompt rows: 0 instead of -?\d+\)/);
     expect(device.features.naive).toBe(true);
+  } finally {
+    close();
+  }
+});
+
+test('kernels that are wrong through shared views alone stay, with bind groups of their own', async () => {
+  const { device, close } = await openTestDevice({ naive: false });
+  try {
+    const read = device.read.bind(device);
+    device.read = async (buffer, bytes, offset) => (offset ? new ArrayBuffer(bytes) : read(buffer, bytes));
+    expect(await chooseKernels(device)).toBeUndefined();
+    expect(device.features).toMatchObject({ naive: false, sharedBindGroups: false });
   } finally {
     close();
   }

@@ -1,9 +1,12 @@
+import { BufferRanges, bytesOfRanges } from './buffer-ranges.ts';
 import { COPY_DST, COPY_SRC, type GpuDevice, STORAGE, UNIFORM } from './device.ts';
+import type { Binding } from './kernel.ts';
 import { WeightUploader } from './kernels/repack/upload.ts';
-import { buffersOf, createWeightMatrix } from './kernels/weights/weights.ts';
+import { buffersOf, createWeightMatrix, type WeightMatrix } from './kernels/weights/weights.ts';
 import { linear } from './linear.ts';
 import type { RowClass } from './linear-operands.ts';
-import { bindEach, encodePlan } from './plan-step.ts';
+import { bindEach, encodePlan, type PlanStep, type StepSource } from './plan-step.ts';
+import { bindTogether, type View } from './shared-bind-group.ts';
 
 /** No multiple of a tile or of a workgroup's teams. */
 const OUTPUTS = 70;
@@ -17,51 +20,119 @@ const TOLERANCE = 1e-5;
 
 /**
  * Asks the tuned matrix kernels for products whose answer the CPU knows, and falls back to the naive kernels for good where they
- * are wrong or do not compile: drivers have lied about subgroups before. Resolves to why, for a person, if it fell back.
+ * are wrong or do not compile: drivers have lied about subgroups before. Resolves to why, for a person, if it fell back. Where they fail through
+ * the views of a shared bind group alone, none are shared, which costs the CPU and nothing else.
  */
 export async function chooseKernels(device: GpuDevice): Promise<string | undefined> {
   if (device.features.naive) return undefined;
-  const fault = await findFault(device);
-  if (!fault) return undefined;
-  device.features.naive = true;
-  return `This GPU's fast kernels failed their known-answer test (${fault}); slower, safer ones are used.`;
+  const products = await KnownProducts.create(device);
+  try {
+    const fault = await faultOf(async () => {
+      for (const rowClass of ROW_CLASSES) await products.check(rowClass);
+    });
+    if (fault) {
+      device.features.naive = true;
+      return `This GPU's fast kernels failed their known-answer test (${fault}); slower, safer ones are used.`;
+    }
+    if (await faultOf(() => products.checkThroughViews())) device.features.sharedBindGroups = false;
+    return undefined;
+  } finally {
+    products.destroy();
+  }
 }
 
-async function findFault(device: GpuDevice): Promise<string | undefined> {
-  // Small integers, so that the expected sums are exact.
-  const weights = Float32Array.from({ length: OUTPUTS * COLUMNS }, (_, i) => ((i * 37) % 15) - 7);
-  const x = Float32Array.from({ length: ROWS * COLUMNS }, (_, i) => ((i * 53) % 11) - 5);
-  const matrix = createWeightMatrix(device, { label: 'known answer', type: 'F32', rows: OUTPUTS, columns: COLUMNS });
-  const uploader = await WeightUploader.create(device, []);
-  await uploader.upload(matrix, 0, 0, new Uint8Array(weights.buffer));
-  uploader.flush();
-  const batch = device.createBuffer('known answer batch', 16, UNIFORM | COPY_DST);
-  device.device.queue.writeBuffer(batch, 0, new Uint32Array([ROWS, 0, 0, 0]));
-  const input = device.createBuffer('known answer input', 4 * x.byteLength, STORAGE | COPY_DST);
-  device.device.queue.writeBuffer(input, 0, x);
-  const output = device.createBuffer('known answer output', ROWS * OUTPUTS * 4, STORAGE | COPY_SRC | COPY_DST);
+async function faultOf(check: () => Promise<void>): Promise<string | undefined> {
   try {
-    for (const rowClass of ROW_CLASSES) {
-      device.device.queue.writeBuffer(output, 0, new Float32Array(ROWS * OUTPUTS).fill(Number.NaN));
-      const steps = await bindEach(
-        device,
-        linear(device, rowClass, { matrix, batch, input, output, outputStride: OUTPUTS }),
-      );
-      const encoder = device.device.createCommandEncoder();
-      const pass = encoder.beginComputePass();
-      encodePlan(pass, steps, { rows: ROWS, positions: 1 });
-      pass.end();
-      device.device.queue.submit([encoder.finish()]);
-      const y = new Float32Array(await device.read(output, ROWS * OUTPUTS * 4));
-      const wrong = y.findIndex((value, i) => !(Math.abs(value - product(weights, x, i)) <= TOLERANCE));
-      if (wrong >= 0) return `${rowClass.kind} rows: ${y[wrong]} instead of ${product(weights, x, wrong)}`;
-    }
+    await check();
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
-  } finally {
-    for (const buffer of [batch, input, output, ...buffersOf(matrix)]) buffer.destroy();
+  }
+}
+
+/** Products of small integers, so that the expected sums are exact. */
+class KnownProducts {
+  readonly #device: GpuDevice;
+  readonly #weights = Float32Array.from({ length: OUTPUTS * COLUMNS }, (_, i) => ((i * 37) % 15) - 7);
+  readonly #x = Float32Array.from({ length: ROWS * COLUMNS }, (_, i) => ((i * 53) % 11) - 5);
+  readonly #matrix: WeightMatrix;
+  readonly #batch: GPUBuffer;
+  readonly #input: GPUBuffer;
+  readonly #output: GPUBuffer;
+  /** The input and behind it the output, in one buffer. */
+  readonly #both: { buffer: GPUBuffer; input: GPUBufferBinding; output: GPUBufferBinding };
+
+  private constructor(device: GpuDevice, matrix: WeightMatrix) {
+    this.#device = device;
+    this.#matrix = matrix;
+    const inputBytes = 4 * this.#x.byteLength;
+    const outputBytes = ROWS * OUTPUTS * 4;
+    const usage = STORAGE | COPY_SRC | COPY_DST;
+    this.#batch = device.createBuffer('known answer batch', 16, UNIFORM | COPY_DST);
+    this.#input = device.createBuffer('known answer input', inputBytes, usage);
+    this.#output = device.createBuffer('known answer output', outputBytes, usage);
+    const buffer = device.createBuffer('known answer', bytesOfRanges([inputBytes, outputBytes]), usage);
+    const ranges = new BufferRanges(buffer);
+    this.#both = { buffer, input: ranges.next(inputBytes), output: ranges.next(outputBytes) };
+    const { queue } = device.device;
+    queue.writeBuffer(this.#batch, 0, new Uint32Array([ROWS, 0, 0, 0]));
+    queue.writeBuffer(this.#input, 0, this.#x);
+    queue.writeBuffer(buffer, 0, this.#x);
+  }
+
+  static async create(device: GpuDevice): Promise<KnownProducts> {
+    const shape = { label: 'known answer', type: 'F32', rows: OUTPUTS, columns: COLUMNS } as const;
+    const products = new KnownProducts(device, createWeightMatrix(device, shape));
+    const uploader = await WeightUploader.create(device, []);
+    await uploader.upload(products.#matrix, 0, 0, new Uint8Array(products.#weights.buffer));
+    uploader.flush();
     uploader.destroy();
+    return products;
+  }
+
+  /** Throws for a wrong product, with both. */
+  async check(rowClass: RowClass): Promise<void> {
+    const [input, output] = [this.#input, this.#output];
+    await this.#compare(rowClass, await bindEach(this.#device, this.#steps(rowClass, input, output)), output, 0);
+  }
+
+  /** The same for a generated row whose operands are views of buffers that others share. */
+  async checkThroughViews(): Promise<void> {
+    const rowClass = { kind: 'generated', rows: 1 } as const;
+    const { buffer, input, output } = this.#both;
+    const views: View[] = [
+      { binding: this.#batch, access: 'uniform', type: 'Batch' },
+      { binding: input, access: 'read_write', type: 'array<vec4<f32>>' },
+      { binding: output, access: 'read_write', type: 'array<f32>' },
+      { binding: buffersOf(this.#matrix)[0]!, access: 'read', type: 'array<vec4<u32>>' },
+    ];
+    const steps = await bindTogether(this.#device, 'known answer', views, this.#steps(rowClass, input, output));
+    await this.#compare(rowClass, steps, buffer, output.offset!);
+  }
+
+  destroy(): void {
+    for (const buffer of [this.#batch, this.#input, this.#output, this.#both.buffer, ...buffersOf(this.#matrix)]) {
+      buffer.destroy();
+    }
+  }
+
+  #steps(rowClass: RowClass, input: Binding, output: Binding): StepSource[] {
+    const operands = { matrix: this.#matrix, batch: this.#batch, input, output, outputStride: OUTPUTS };
+    return linear(this.#device, rowClass, operands);
+  }
+
+  async #compare({ kind }: RowClass, steps: PlanStep[], output: GPUBuffer, offset: number): Promise<void> {
+    const { device } = this.#device;
+    device.queue.writeBuffer(output, offset, new Float32Array(ROWS * OUTPUTS).fill(Number.NaN));
+    const encoder = device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    encodePlan(pass, steps, { rows: ROWS, positions: 1 });
+    pass.end();
+    device.queue.submit([encoder.finish()]);
+    const y = new Float32Array(await this.#device.read(output, ROWS * OUTPUTS * 4, offset));
+    const expected = (i: number) => product(this.#weights, this.#x, i);
+    const wrong = y.findIndex((value, i) => !(Math.abs(value - expected(i)) <= TOLERANCE));
+    if (wrong >= 0) throw new Error(`${kind} rows: ${y[wrong]} instead of ${expected(wrong)}`);
   }
 }
 

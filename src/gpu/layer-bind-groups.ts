@@ -22,6 +22,7 @@ export function sharingContext(context: PlanContext): PlanContext {
 export function canShareBindGroups(sharing: PlanContext): boolean {
   const { device, weights, cache } = sharing;
   const rowClass = { kind: 'generated', rows: 1 } as const;
+  if (!device.features.sharedBindGroups) return false;
   return weights.layers.every(
     ({ buffer, qkv, attentionOutput, gateUp }, index) =>
       buffer !== undefined &&

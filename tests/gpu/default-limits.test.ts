@@ -74,7 +74,8 @@ const CASES: Case[] = [
 
 function modelOf({ size, type, but = {}, untied }: Case): ModelSource {
   const config = SIZES[size]!;
-  const typeOf = (name: string) => Object.entries(but).find(([part]) => name.includes(part))?.[1] ?? type;
+  const names = (name: string, part: string) => name === part || (part !== OUTPUT_TENSOR && name.includes(part));
+  const typeOf = (name: string) => Object.entries(but).find(([part]) => names(name, part))?.[1] ?? type;
   const shapes = new Map(expectedTensors(config));
   if (untied) shapes.set(OUTPUT_TENSOR, [config.vocabularySize, config.hiddenSize]);
   return {
