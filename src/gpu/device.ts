@@ -157,13 +157,6 @@ export class GpuDevice {
     return buffer;
   }
 
-  /** A storage buffer with `data` in it. */
-  createBufferWith(label: string, data: Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>): GPUBuffer {
-    const buffer = this.createBuffer(label, data.byteLength, STORAGE | COPY_DST | COPY_SRC);
-    this.device.queue.writeBuffer(buffer, 0, data);
-    return buffer;
-  }
-
   /** The layout of a bind group for compute shaders, by what is done with its buffers; one object for all that are alike. */
   bindGroupLayout(accesses: readonly BindingAccess[]): GPUBindGroupLayout {
     const key = accesses.join();

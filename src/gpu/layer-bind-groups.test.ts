@@ -91,13 +91,15 @@ test.each(SETTINGS.slice(0, process.env.LAPIS_LONG === '1' ? undefined : 1))(
 );
 
 test.each([
-  { options: {}, groups: 2 },
-  { options: { maxBindingBytes: SETTINGS[0]!.apart }, groups: 10 },
+  { options: {}, sharedBindGroups: true, groups: 2 },
+  { options: { maxBindingBytes: SETTINGS[0]!.apart }, sharedBindGroups: true, groups: 10 },
+  { options: {}, sharedBindGroups: false, groups: 10 },
 ])(
-  'ten dispatches of two layers have $groups bind groups with $options',
-  async ({ options, groups }) => {
+  'ten dispatches of two layers have $groups bind groups with $options where views work: $sharedBindGroups',
+  async ({ options, sharedBindGroups, groups }) => {
     const { device, close } = await openTestDevice({ naive: false, ...options });
     try {
+      device.features.sharedBindGroups = sharedBindGroups;
       const model = await BenchModel.load(device, randomModel('test', CONFIG, 'q4_k_m'), {
         contextTokens: 128,
         chunk: 64,

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { GpuDevice, type GpuDeviceOptions } from '../../src/gpu/device.ts';
+import { COPY_DST, COPY_SRC, GpuDevice, type GpuDeviceOptions, STORAGE } from '../../src/gpu/device.ts';
 import { type Dispatch, encode } from '../../src/gpu/kernel.ts';
 import { openNodeGpu } from '../../tools/gpu-in-node.ts';
 
@@ -14,6 +14,17 @@ export async function openTestDevice(options: GpuDeviceOptions = {}) {
       close();
     },
   };
+}
+
+/** A storage buffer with `data` in it. */
+export function bufferWith(
+  device: GpuDevice,
+  label: string,
+  data: Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>,
+) {
+  const buffer = device.createBuffer(label, data.byteLength, STORAGE | COPY_DST | COPY_SRC);
+  device.device.queue.writeBuffer(buffer, 0, data);
+  return buffer;
 }
 
 /** Runs dispatches once and reads a buffer back as f32. */

@@ -1,5 +1,11 @@
 import { afterAll, beforeAll, describe, test } from 'vitest';
-import { expectClose, openTestDevice, randomSource, runAndRead } from '../../../../tests/gpu/test-device.ts';
+import {
+  bufferWith,
+  expectClose,
+  openTestDevice,
+  randomSource,
+  runAndRead,
+} from '../../../../tests/gpu/test-device.ts';
 import { f16Table, f32ToF16 } from '../../../model/codecs/half.ts';
 import type { GpuDevice } from '../../device.ts';
 import { Kernel } from '../../kernel.ts';
@@ -147,20 +153,21 @@ describe.each(CASES)('$name', ({ heads, kvHeads, headDim, window, tableLength, p
       constants: { ...constants, KV_HEADS: kvHeads },
       parts: [...shared, attentionText],
     });
-    const rows = device.createBufferWith(
+    const rows = bufferWith(
+      device,
       'rows',
       Uint32Array.from(positions.flatMap((position, slot) => [slot, position, 0, 0])),
     );
     const count = positions.length * heads * headDim;
-    const out = device.createBufferWith('out', new Float32Array(count).fill(Number.NaN));
+    const out = bufferWith(device, 'out', new Float32Array(count).fill(Number.NaN));
     const partialCount = positions.length * heads * splits * (headDim + 2);
-    const partials = device.createBufferWith('partials', new Float32Array(partialCount).fill(1e30));
+    const partials = bufferWith(device, 'partials', new Float32Array(partialCount).fill(1e30));
     const bindings = [
       rows,
-      device.createBufferWith('qkv', qkv),
-      device.createBufferWith('table', table),
-      device.createBufferWith('keys', cacheOf('keys')),
-      device.createBufferWith('values', cacheOf('values')),
+      bufferWith(device, 'qkv', qkv),
+      bufferWith(device, 'table', table),
+      bufferWith(device, 'keys', cacheOf('keys')),
+      bufferWith(device, 'values', cacheOf('values')),
     ];
     if (blocksPerSplit === 0) {
       return runAndRead(device, [kernel.bind([[...bindings, out]], [heads, positions.length])], out, count);

@@ -1,5 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { expectClose, openTestDevice, randomSource, runAndRead } from '../../../../tests/gpu/test-device.ts';
+import {
+  bufferWith,
+  expectClose,
+  openTestDevice,
+  randomSource,
+  runAndRead,
+} from '../../../../tests/gpu/test-device.ts';
 import { f16Table, f32ToF16 } from '../../../model/codecs/half.ts';
 import type { GpuDevice } from '../../device.ts';
 import { Kernel } from '../../kernel.ts';
@@ -105,7 +111,7 @@ describe.each(SETTINGS)('attention of generated rows and of the same rows in a p
           bits.set(Uint16Array.from(from, f32ToF16), cellOf(slot, position) * entry);
         }
       });
-      return device.createBufferWith(kind, cache);
+      return bufferWith(device, kind, cache);
     };
 
     const subgroups = device.features.shuffleWidth > 1;
@@ -146,20 +152,21 @@ describe.each(SETTINGS)('attention of generated rows and of the same rows in a p
       parts: [rowsText, fused, cacheText, extentText, joinedText, arranged, joinRowsText],
     });
     const [decode, prompt] = [await compile(1), await compile(0)];
-    const rows = device.createBufferWith(
+    const rows = bufferWith(
+      device,
       'rows',
       Uint32Array.from(positions.flatMap((position, slot) => [slot, position, 0, 0])),
     );
     const [keys, values] = [cacheOf('keys'), cacheOf('values')];
     const partialCount = positions.length * heads * splits * (headDim + 4);
-    const partials = device.createBufferWith('partials', new Float32Array(partialCount).fill(1e30));
+    const partials = bufferWith(device, 'partials', new Float32Array(partialCount).fill(1e30));
     const count = 8 * heads * headDim;
-    const out = device.createBufferWith('out', new Float32Array(count).fill(Number.NaN));
+    const out = bufferWith(device, 'out', new Float32Array(count).fill(Number.NaN));
     const inputs = [
-      device.createBufferWith('qkv', qkv),
-      device.createBufferWith('norms', norms),
-      device.createBufferWith('angles', angles),
-      device.createBufferWith('table', table),
+      bufferWith(device, 'qkv', qkv),
+      bufferWith(device, 'norms', norms),
+      bufferWith(device, 'angles', angles),
+      bufferWith(device, 'table', table),
     ];
     const dispatches = [
       decode.bind([[rows, ...inputs, keys, values, partials]], [heads, positions.length, splits]),
@@ -179,7 +186,7 @@ describe.each(SETTINGS)('attention of generated rows and of the same rows in a p
         );
       }
     }
-    const ready = device.createBufferWith('qkv', readyQkv);
+    const ready = bufferWith(device, 'qkv', readyQkv);
     const ofPrompts = await runAndRead(
       device,
       [prompt.bind([[rows, ready, ...inputs.slice(1), keys, values, out]], [heads, positions.length])],

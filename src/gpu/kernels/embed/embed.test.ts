@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openTestDevice, randomSource, runAndRead } from '../../../../tests/gpu/test-device.ts';
+import { bufferWith, openTestDevice, randomSource, runAndRead } from '../../../../tests/gpu/test-device.ts';
 import { f32ToF16 } from '../../../model/codecs/half.ts';
 import { dequantize } from '../../../model/codecs/registry.ts';
 import { TENSOR_TYPES, type TensorType, tensorBytes } from '../../../model/tensor.ts';
@@ -96,14 +96,14 @@ async function embed(matrix: WeightMatrix, { generated, rows, slots = [] }: Batc
     device.device.queue.writeBuffer(buffer, 0, Uint32Array.from(words));
     return buffer;
   };
-  const words = (data: number[]) => device.createBufferWith('words', Uint32Array.from(data));
+  const words = (data: number[]) => bufferWith(device, 'words', Uint32Array.from(data));
   const batch = uniform([rows.length, 0, generated ? 1 : 0, 0]);
   const slotBuffer = words(
     Array.from({ length: SLOTS * SLOT_WORDS }, (_, i) => slots[Math.floor(i / SLOT_WORDS)]?.[i % SLOT_WORDS] ?? 0),
   );
   const rowBuffer = words(rows.flatMap((row) => [...row, 0]));
   const history = words(new Array<number>(SLOTS * CONTEXT).fill(0));
-  const x = device.createBufferWith('x', new Float32Array(rows.length * columns).fill(Number.NaN));
+  const x = bufferWith(device, 'x', new Float32Array(rows.length * columns).fill(Number.NaN));
   const dispatches = matrix.parts.map((part) =>
     kernel.bind(
       [[batch, uniform([part.firstRow, part.rows]), slotBuffer, rowBuffer, history, x], weightBindings(part)],

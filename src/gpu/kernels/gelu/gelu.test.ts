@@ -1,5 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { expectClose, openTestDevice, randomSource, runAndRead } from '../../../../tests/gpu/test-device.ts';
+import {
+  bufferWith,
+  expectClose,
+  openTestDevice,
+  randomSource,
+  runAndRead,
+} from '../../../../tests/gpu/test-device.ts';
 import { COPY_DST, type GpuDevice, UNIFORM } from '../../device.ts';
 import { Kernel } from '../../kernel.ts';
 import gelu from './gelu.wgsl?raw';
@@ -18,8 +24,8 @@ async function run(gate: Float32Array[], up: Float32Array[]) {
   const params = device.createBuffer('params', 16, UNIFORM | COPY_DST);
   device.device.queue.writeBuffer(params, 0, new Uint32Array([outputs]));
   const rows = gate.flatMap((row, r) => [...row, ...up[r]!]);
-  const input = device.createBufferWith('gate and up', Float32Array.from(rows));
-  const output = device.createBufferWith('gated', new Float32Array(gate.length * outputs));
+  const input = bufferWith(device, 'gate and up', Float32Array.from(rows));
+  const output = bufferWith(device, 'gated', new Float32Array(gate.length * outputs));
   const kernel = await Kernel.compile(device, { label: 'gelu mul', parts: [gelu, geluMul] });
   const groups = Math.ceil(outputs / 256);
   const dispatch = kernel.bind([[params, input, output]], [groups, gate.length]);

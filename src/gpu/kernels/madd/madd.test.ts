@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openTestDevice, randomSource, runAndRead } from '../../../../tests/gpu/test-device.ts';
+import { bufferWith, openTestDevice, randomSource, runAndRead } from '../../../../tests/gpu/test-device.ts';
 import type { GpuDevice } from '../../device.ts';
 import { Kernel } from '../../kernel.ts';
 import fused from './fused.wgsl?raw';
@@ -40,8 +40,8 @@ afterAll(() => close());
 
 async function run(form: string): Promise<{ single: Float32Array; quads: Float32Array }> {
   const kernel = await Kernel.compile(device, { label: 'madd', parts: [form, KERNEL] });
-  const [single, quads] = [0, 1].map(() => device.createBufferWith('out', new Float32Array(COUNT)));
-  const inputs = [a, b, c].map((data) => device.createBufferWith('in', data));
+  const [single, quads] = [0, 1].map(() => bufferWith(device, 'out', new Float32Array(COUNT)));
+  const inputs = [a, b, c].map((data) => bufferWith(device, 'in', data));
   const first = await runAndRead(device, [kernel.bind([[...inputs, single!, quads!]], [1])], single!, COUNT);
   return { single: first, quads: new Float32Array(await device.read(quads!, COUNT * 4)) };
 }

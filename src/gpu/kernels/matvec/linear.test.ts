@@ -1,5 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { expectClose, openTestDevice, randomSource, runAndRead } from '../../../../tests/gpu/test-device.ts';
+import {
+  bufferWith,
+  expectClose,
+  openTestDevice,
+  randomSource,
+  runAndRead,
+} from '../../../../tests/gpu/test-device.ts';
 import { dequantize, quantize } from '../../../model/codecs/registry.ts';
 import { TENSOR_TYPES, type TensorType } from '../../../model/tensor.ts';
 import { COPY_DST, COPY_SRC, type GpuDevice, STORAGE, UNIFORM } from '../../device.ts';
@@ -156,11 +162,11 @@ describe.each(SETTINGS)('matrix products, $setting', ({ options, prompts }) => {
       const [a, b, c] = matrices as [WeightMatrix, WeightMatrix, WeightMatrix];
       const batch = device.createBuffer('batch', 16, UNIFORM | COPY_DST);
       device.device.queue.writeBuffer(batch, 0, new Uint32Array([rows, 0, 0, 0]));
-      const input = device.createBufferWith('x', random.normals(8 * columns));
+      const input = bufferWith(device, 'x', random.normals(8 * columns));
       const outputs = few + many;
       const rowClass = { kind: 'generated', rows } as const;
       const products = async (pair: [WeightMatrix, WeightMatrix], together: boolean) => {
-        const output = device.createBufferWith('y', new Float32Array(rows * outputs).fill(Number.NaN));
+        const output = bufferWith(device, 'y', new Float32Array(rows * outputs).fill(Number.NaN));
         const operands = pair.map((matrix, index) => ({
           matrix,
           batch,

@@ -1,5 +1,11 @@
 import { afterAll, beforeAll, describe, test } from 'vitest';
-import { expectClose, openTestDevice, randomSource, runAndRead } from '../../../../tests/gpu/test-device.ts';
+import {
+  bufferWith,
+  expectClose,
+  openTestDevice,
+  randomSource,
+  runAndRead,
+} from '../../../../tests/gpu/test-device.ts';
 import type { GpuDevice } from '../../device.ts';
 import { Kernel } from '../../kernel.ts';
 import normText from './norm.wgsl?raw';
@@ -32,7 +38,7 @@ describe.each([16, 256])('norms in workgroups of %i', (workgroup) => {
 
   function buffersOf({ x, t, w1, w2 }: ReturnType<typeof inputs>, columns: number): GPUBuffer[] {
     const h = new Float32Array(ROWS * columns);
-    return [x, t, w1, w2, h].map((data) => device.createBufferWith('norm', data));
+    return [x, t, w1, w2, h].map((data) => bufferWith(device, 'norm', data));
   }
 
   function normed(x: Float32Array, w: Float32Array, columns: number): Float32Array[] {

@@ -1,5 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { expectClose, openTestDevice, randomSource, runAndRead } from '../../../../tests/gpu/test-device.ts';
+import {
+  bufferWith,
+  expectClose,
+  openTestDevice,
+  randomSource,
+  runAndRead,
+} from '../../../../tests/gpu/test-device.ts';
 import { COPY_DST, type GpuDevice, UNIFORM } from '../../device.ts';
 import { Kernel } from '../../kernel.ts';
 import rowsText from '../../rows.wgsl?raw';
@@ -76,7 +82,7 @@ describe.each(SETTINGS)('norms by whole workgroups, $setting', ({ options }) => 
       norms,
       x.slice().fill(-1),
       new Float32Array(8 * columns).fill(Number.NaN),
-    ].map((data) => device.createBufferWith('norm', data));
+    ].map((data) => bufferWith(device, 'norm', data));
     const actual = await runAndRead(device, [kernel.bind([[batch, from, t, w, to, h]], [ROWS])], h, 8 * columns);
     const residual = new Float32Array(await device.read(to, ROWS * columns * 4));
     for (let r = 0; r < ROWS; r++) {

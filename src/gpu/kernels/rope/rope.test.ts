@@ -1,5 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { expectClose, openTestDevice, randomSource, runAndRead } from '../../../../tests/gpu/test-device.ts';
+import {
+  bufferWith,
+  expectClose,
+  openTestDevice,
+  randomSource,
+  runAndRead,
+} from '../../../../tests/gpu/test-device.ts';
 import { f16Table } from '../../../model/codecs/half.ts';
 import type { GpuDevice } from '../../device.ts';
 import { Kernel } from '../../kernel.ts';
@@ -73,14 +79,14 @@ describe.each(SHAPES)('$heads + 2 · $kvHeads heads of $headDim, workgroups of $
       },
       parts: [rowsText, workgroup === 8 ? plain : fused, cacheText, ropeText],
     });
-    const words = (data: number[]) => device.createBufferWith('words', Uint32Array.from(data));
+    const words = (data: number[]) => bufferWith(device, 'words', Uint32Array.from(data));
     const cache = () => words(new Array<number>(TABLE.length * 64 * entryWords).fill(UNTOUCHED));
     const buffers = {
       rows: words(ROWS.flatMap(({ slot, position }) => [slot, position, 0, 0])),
-      qkv: device.createBufferWith('qkv', qkv),
-      qNorm: device.createBufferWith('q norm', qNorm),
-      kNorm: device.createBufferWith('k norm', kNorm),
-      angles: device.createBufferWith('angles', angles),
+      qkv: bufferWith(device, 'qkv', qkv),
+      qNorm: bufferWith(device, 'q norm', qNorm),
+      kNorm: bufferWith(device, 'k norm', kNorm),
+      angles: bufferWith(device, 'angles', angles),
       table: words(TABLE),
       keys: cache(),
       values: cache(),
