@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import { createReadStream, statSync } from 'node:fs';
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
@@ -68,12 +67,8 @@ export interface Hub {
   serve(url: string, served: Served): void;
   /** Breaks every connection that a file is being sent on, without a word. What the browser has not read by then is lost to it. */
   cut(): void;
-  /**
-   * Resolves when every connection that a file is being sent on has ended, whoever ends it.
-   *
-   * @throws Error when one has not after `limitMs`, 30 s when absent: which, and how far it is
-   */
-  ended(limitMs?: number): Promise<void>;
+  /** Remembers the connections that a file is being sent on now; the returned function breaks those that are still open. */
+  holdConnections(): () => void;
   /** Bytes of files that were sent since the last call. */
   takeSent(): number;
   close(): Promise<void>;
@@ -87,7 +82,7 @@ export interface Hub {
 export async function startHub(): Promise<Hub> {
   const files = new Map<string, HubFile>();
   const requests: HubRequest[] = [];
-  const sending = new Map<ServerResponse, HubRequest>();
+  const sending = new Set<ServerResponse>();
   const fileOf = (host: string, path: string) => files.get((host === PLAIN_HOST ? PLAIN_HOST : HUB_HOST) + path);
 
   const server = createServer(selfSigned(), (message, response) => {
@@ -102,7 +97,7 @@ export async function startHub(): Promise<Hub> {
     else if (!file) response.writeHead(404, allow).end();
     else if (host === HUB_HOST) redirect(file.served, path, allow, response);
     else {
-      sending.set(response, request);
+      sending.add(response);
       response.on('close', () => sending.delete(response));
       void send(file, request, message, response);
     }
@@ -126,21 +121,13 @@ export async function startHub(): Promise<Hub> {
       changed.abort();
     },
     cut() {
-      for (const response of sending.keys()) response.destroy();
+      for (const response of sending) response.destroy();
     },
-    async ended(limitMs = 30_000) {
-      const signal = AbortSignal.timeout(limitMs);
-      const open = new Map(sending);
-      const closing = [...open.keys()].map(async (response) => {
-        await once(response, 'close', { signal });
-        open.delete(response);
-      });
-      await Promise.all(closing).catch((cause) => {
-        const left = [...open.values()].map(
-          ({ method, path, range, sent }) => `${method} ${path} ${range}, ${sent} sent`,
-        );
-        throw new Error(`Not ended within ${limitMs / 1000} s: ${left.join('; ')}.`, { cause });
-      });
+    holdConnections() {
+      const held = [...sending];
+      return () => {
+        for (const response of held) response.destroy();
+      };
     },
     takeSent() {
       const sum = requests.reduce((bytes, { sent }) => bytes + sent, 0);
