@@ -46,7 +46,7 @@ export interface Lapis {
   browserCdp(): Promise<CDPSession>;
   /** Runs a script in the engine worker; returns when it has run, and throws what it throws. */
   runInEngine(script: string): Promise<void>;
-  /** Ends the engine worker from within, as a crash would: it says nothing to anybody. */
+  /** Ends the engine worker from within, as a crash would: it says nothing to anybody. Returns when it is gone. */
   killEngineWorker(): Promise<void>;
   /** Lets the engine worker compute for ever, so that it answers nobody. */
   hangEngineWorker(): Promise<void>;
@@ -118,7 +118,14 @@ export async function launchLapis(options: LaunchOptions = {}): Promise<Lapis> {
     targets,
     browserCdp: () => openBrowserCdp(context),
     runInEngine: (script) => evaluateInEngine(browserCdp, targets, script, { returns: true }),
-    killEngineWorker: async () => evaluateInEngine(browserCdp, targets, 'close()', { returns: false }),
+    async killEngineWorker() {
+      const killed = await engineWorkers(targets);
+      await evaluateInEngine(browserCdp, targets, 'close()', { returns: false });
+      const lives = async () => (await targets()).some(({ targetId }) => killed.includes(targetId));
+      for (const since = performance.now(); await lives(); await pause(50)) {
+        if (performance.now() - since > 20_000) throw new Error('The engine worker lives 20 s after its end.');
+      }
+    },
     hangEngineWorker: async () => evaluateInEngine(browserCdp, targets, 'for (;;);', { returns: false }),
     async killOffscreenDocument() {
       const { targetId } = await offscreenDocument(targets);
