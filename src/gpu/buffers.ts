@@ -23,7 +23,7 @@ export interface BatchBuffers {
   /** Batch, uniform. */
   batch: GPUBuffer;
   /** Row [rows]. */
-  rows: GPUBuffer;
+  rows: GPUBufferBinding;
 }
 
 /** What a plan's steps hand each other, f32 [rows][…]. */
@@ -78,6 +78,8 @@ export interface BufferShape {
   /** The most prompt rows in a batch. */
   chunk: number;
   needsGateUp: boolean;
+  /** Row [8] of the generated rows, which stand beside what attention looks up with them. */
+  generatedRows: GPUBufferBinding;
 }
 
 export function createModelBuffers(device: GpuDevice, config: Gemma3Config, shape: BufferShape): ModelBuffers {
@@ -86,9 +88,9 @@ export function createModelBuffers(device: GpuDevice, config: Gemma3Config, shap
   const rows = Math.max(chunk, MAX_GENERATED_ROWS);
   const storage = (label: string, words: number) =>
     device.createBuffer(label, words * 4, STORAGE | COPY_SRC | COPY_DST);
-  const batch = (label: string, rowCount: number): BatchBuffers => ({
+  const batch = (label: string, rows: GPUBufferBinding): BatchBuffers => ({
     batch: device.createBuffer(`${label} batch`, 16, UNIFORM | COPY_DST),
-    rows: storage(`${label} rows`, rowCount * ROW_WORDS),
+    rows,
   });
   const layers = Array.from({ length: layerCount }, (_, layer) => layer);
   const splits = Math.max(
@@ -112,8 +114,8 @@ export function createModelBuffers(device: GpuDevice, config: Gemma3Config, shap
     history: storage('history', slotCount * contextTokens),
     mask: storage('masks', slotCount * maskWords(vocabularySize)),
     results: storage('results', MAX_GENERATED_ROWS * RESULT_WORDS),
-    prompt: batch('prompt', chunk),
-    generated: batch('generated', MAX_GENERATED_ROWS),
+    prompt: batch('prompt', { buffer: storage('prompt rows', chunk * ROW_WORDS), offset: 0 }),
+    generated: batch('generated', shape.generatedRows),
     ofOneRow: oneRowActivations(device, config, splits),
   };
 }

@@ -130,8 +130,10 @@ export class Gemma3 implements LoadedModel {
     device.device.pushErrorScope('out-of-memory');
     const map = new Gemma3WeightMap(device, source);
     const needsGateUp = map.weights.layers.some((layer) => layer.gateUp.length > 1 || !canGate(layer.gateUp[0]!));
-    const buffers = createModelBuffers(device, config, { slotCount, contextTokens, chunk, needsGateUp });
     const cache = new KvCache(device, config, { slotCount, contextTokens, slack: chunk });
+    const generatedRows = cache.rows;
+    const shape = { slotCount, contextTokens, chunk, needsGateUp, generatedRows };
+    const buffers = createModelBuffers(device, config, shape);
     const allocated = device.device.popErrorScope().then((error) => {
       if (!error) return;
       const megabytes = Math.ceil(device.bytes / 1e6);
@@ -322,7 +324,8 @@ export class Gemma3 implements LoadedModel {
     const { generated } = this.#buffers;
     if (slots.length !== this.#generatedRows.length || slots.some((slot, i) => slot !== this.#generatedRows[i])) {
       const { queue } = this.#device.device;
-      queue.writeBuffer(generated.rows, 0, new Uint32Array(slots.flatMap((slot) => [slot, 0, 0, 0])));
+      const { buffer, offset = 0 } = generated.rows;
+      queue.writeBuffer(buffer, offset, new Uint32Array(slots.flatMap((slot) => [slot, 0, 0, 0])));
       queue.writeBuffer(generated.batch, 0, new Uint32Array([slots.length, 0, 1, 0]));
       this.#generatedRows = [...slots];
     }
@@ -350,7 +353,11 @@ export class Gemma3 implements LoadedModel {
     state.position += tokens.length;
     const { prompt } = this.#buffers;
     const { queue } = this.#device.device;
-    queue.writeBuffer(prompt.rows, 0, new Uint32Array(tokens.flatMap((token, i) => [slot, first + i, token, 0])));
+    queue.writeBuffer(
+      prompt.rows.buffer,
+      0,
+      new Uint32Array(tokens.flatMap((token, i) => [slot, first + i, token, 0])),
+    );
     queue.writeBuffer(prompt.batch, 0, new Uint32Array([tokens.length, tokens.length - 1, 0, 0]));
     const shape = { rows: tokens.length, positions: state.position };
     const last = sampling.length > 0;

@@ -87,6 +87,12 @@ export function boundVariables(text: string): BoundVariable[] {
   });
 }
 
+/** Words of a struct that a text declares, if all its fields are u32. */
+export function structWords(text: string, name: string): number | undefined {
+  const fields = new RegExp(`\\bstruct ${name} \\{(?<fields>(?:\\s*\\w+: u32,)+)\\s*\\}`).exec(text)?.groups?.fields;
+  return fields?.split(',').filter((field) => field.trim()).length;
+}
+
 /** A declaration of a variable in group 0, of which each kernel has no other, since each costs the CPU time to set. */
 export function declareBinding(
   binding: number,

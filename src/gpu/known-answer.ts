@@ -6,7 +6,7 @@ import { buffersOf, createWeightMatrix, type WeightMatrix } from './kernels/weig
 import { linear } from './linear.ts';
 import type { RowClass } from './linear-operands.ts';
 import { bindEach, encodePlan, type PlanStep, type StepSource } from './plan-step.ts';
-import { bindTogether, type View } from './shared-bind-group.ts';
+import { bindTogether, type Known, type View } from './shared-bind-group.ts';
 
 /** No multiple of a tile or of a workgroup's teams. */
 const OUTPUTS = 70;
@@ -101,13 +101,14 @@ class KnownProducts {
     const rowClass = { kind: 'generated', rows: 1 } as const;
     const { buffer, input, output } = this.#both;
     const views: View[] = [
-      { binding: this.#batch, access: 'uniform', type: 'Batch' },
       { binding: input, access: 'read_write', type: 'array<vec4<f32>>' },
       { binding: output, access: 'read_write', type: 'array<f32>' },
       { binding: buffersOf(this.#matrix)[0]!, access: 'read', type: 'array<vec4<u32>>' },
     ];
-    const steps = await bindTogether(this.#device, 'known answer', views, this.#steps(rowClass, input, output));
-    await this.#compare(rowClass, steps, buffer, output.offset!);
+    const known: Known[] = [{ binding: this.#batch, value: `Batch(${ROWS}u, 0u, 0u, 0u)` }];
+    const steps = this.#steps(rowClass, input, output);
+    const bound = await bindTogether(this.#device, 'known answer', { views, known }, steps);
+    await this.#compare(rowClass, bound, buffer, output.offset!);
   }
 
   destroy(): void {

@@ -1,5 +1,6 @@
 import { type Gemma3Config, isGlobalLayer } from '../model/config.ts';
-import { BufferRanges, bytesOfRanges } from './buffer-ranges.ts';
+import { BufferRanges, bytesOfRanges, spanOf } from './buffer-ranges.ts';
+import { MAX_GENERATED_ROWS, ROW_WORDS } from './buffers.ts';
 import { COPY_DST, COPY_SRC, type GpuDevice, STORAGE } from './device.ts';
 import { ropeAngles } from './kernels/rope/angles.ts';
 
@@ -12,7 +13,7 @@ interface LayerCache {
   values: GPUBufferBinding;
 }
 
-/** A set of layers that share one shape of cache: the global layers, or the local ones. Its two ranges are of one buffer. */
+/** A set of layers that share one shape of cache: the global layers, or the local ones. */
 interface CacheSpace {
   /** Blocks a slot's table holds; a local layer's positions wrap around it. */
   tableLength: number;
@@ -20,6 +21,8 @@ interface CacheSpace {
   table: GPUBufferBinding;
   /** (cos, sin) [context][headDim / 2]: global and local layers turn their keys by other frequencies. */
   angles: GPUBufferBinding;
+  /** Where a generated row's attention looks its place up: one range with the rows, the table and the angles. */
+  places: GPUBufferBinding;
 }
 
 export interface KvCacheShape {
@@ -37,6 +40,8 @@ export interface KvCacheShape {
 export class KvCache {
   readonly global: CacheSpace;
   readonly local: CacheSpace;
+  /** Row [8]: the generated rows, between the two spaces. */
+  readonly rows: GPUBufferBinding;
   readonly #device: GpuDevice;
   readonly #layers: LayerCache[];
   readonly #isGlobal: boolean[];
@@ -72,28 +77,30 @@ export class KvCache {
       const ranges = new BufferRanges(device.createBuffer(`keys and values ${layer}`, both, usage));
       return { keys: ranges.next(bytes), values: ranges.next(bytes) };
     });
-    const space = (label: string, angles: Float32Array<ArrayBuffer>, blocks: Uint32Array<ArrayBuffer>): CacheSpace => {
-      const bytes = bytesOfRanges([angles.byteLength, blocks.byteLength]);
-      const ranges = new BufferRanges(device.createBuffer(label, bytes, STORAGE | COPY_DST));
-      const written = (data: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>) => {
-        const range = ranges.next(data.byteLength);
-        device.device.queue.writeBuffer(range.buffer, range.offset!, data);
-        return range;
-      };
-      return { angles: written(angles), table: written(blocks), tableLength: blocks.length / slotCount };
-    };
     const { headDim, ropeThetaGlobal, ropeScaleGlobal, ropeThetaLocal } = config;
-    const globalPositions = this.#isGlobal.includes(true) ? contextTokens : 0;
-    this.global = space(
-      'global places',
-      ropeAngles(headDim, globalPositions, ropeThetaGlobal, ropeScaleGlobal),
-      new Uint32Array(slotCount * contextBlocks),
+    const globalAngles = ropeAngles(
+      headDim,
+      this.#isGlobal.includes(true) ? contextTokens : 0,
+      ropeThetaGlobal,
+      ropeScaleGlobal,
     );
-    this.local = space(
-      'local places',
-      ropeAngles(headDim, contextTokens, ropeThetaLocal, 1),
-      Uint32Array.from({ length: slotCount * ringBlocks }, (_, i) => i),
-    );
+    const localAngles = ropeAngles(headDim, contextTokens, ropeThetaLocal, 1);
+    const globalBlocks = new Uint32Array(slotCount * contextBlocks);
+    const localBlocks = Uint32Array.from({ length: slotCount * ringBlocks }, (_, i) => i);
+    const rowBytes = MAX_GENERATED_ROWS * ROW_WORDS * 4;
+    const sizes = [globalAngles, globalBlocks, localBlocks, localAngles].map(({ byteLength }) => byteLength);
+    const usage = STORAGE | COPY_SRC | COPY_DST;
+    const ranges = new BufferRanges(device.createBuffer('places', bytesOfRanges([...sizes, rowBytes]), usage));
+    const written = (data: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>) => {
+      const range = ranges.next(data.byteLength);
+      device.device.queue.writeBuffer(range.buffer, range.offset!, data);
+      return range;
+    };
+    const [angles, table] = [written(globalAngles), written(globalBlocks)];
+    this.rows = ranges.next(rowBytes);
+    this.global = { angles, table, tableLength: contextBlocks, places: spanOf(angles, this.rows) };
+    const ring = { table: written(localBlocks), angles: written(localAngles) };
+    this.local = { ...ring, tableLength: ringBlocks, places: spanOf(this.rows, ring.angles) };
     this.#references = new Uint32Array(slotCount * contextBlocks);
     this.#freeBlocks = Array.from(this.#references, (_, i) => this.#references.length - 1 - i);
     this.#tables = Array.from({ length: slotCount }, () => []);
@@ -156,8 +163,7 @@ export class KvCache {
       keys.buffer.destroy();
       values.buffer.destroy();
     }
-    this.global.table.buffer.destroy();
-    this.local.table.buffer.destroy();
+    this.rows.buffer.destroy();
     this.#copyBuffer?.destroy();
   }
 

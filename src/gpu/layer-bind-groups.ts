@@ -1,10 +1,13 @@
 import { fusesJoin } from './attention-steps.ts';
+import type { ModelBuffers } from './buffers.ts';
 import type { LayerWeights } from './gemma3-weights.ts';
+import { boundVariables } from './kernel-text.ts';
+import { weightText } from './kernels/weights/weights.ts';
 import { canGate } from './linear.ts';
 import { fusesNorm } from './norm-steps.ts';
 import type { PlanContext } from './plan-context.ts';
 import type { PlanStep, StepSource } from './plan-step.ts';
-import { bindTogether, type View } from './shared-bind-group.ts';
+import { bindTogether, type Known, type View } from './shared-bind-group.ts';
 
 /* One generated row: a layer's dispatches share a bind group, which spares the CPU a seventh of its time for a token. */
 
@@ -26,7 +29,7 @@ export function canShareBindGroups(sharing: PlanContext): boolean {
   return weights.layers.every(
     ({ buffer, qkv, attentionOutput, gateUp }, index) =>
       buffer !== undefined &&
-      cache.layer(index).table.buffer.size <= device.maxBindingBytes &&
+      cache.layer(index).places.size! <= device.maxBindingBytes &&
       gateUp.length === 1 &&
       canGate(gateUp[0]!) &&
       fusesNorm(sharing, rowClass, [...qkv.map(({ matrix }) => matrix), ...gateUp]) &&
@@ -37,7 +40,12 @@ export function canShareBindGroups(sharing: PlanContext): boolean {
 /** Compiles a layer's steps, which work on the activations of one row, with one bind group. */
 export function bindLayer(context: PlanContext, index: number, steps: readonly StepSource[]): Promise<PlanStep[]> {
   const layer = context.weights.layers[index]!;
-  return bindTogether(context.device, `layer ${index}`, viewsOf(context, layer, index), steps);
+  return bindTogether(
+    context.device,
+    `layer ${index}`,
+    { views: viewsOf(context, layer, index), known: [ofOneRow(context.buffers)] },
+    steps,
+  );
 }
 
 /** The same for the last norm where it is a step: with a bind group of its own it would read the row's activations and write another. */
@@ -45,35 +53,45 @@ export function bindOutputNorm(
   { device, weights, buffers }: PlanContext,
   steps: readonly StepSource[],
 ): Promise<PlanStep[]> {
-  const { quads, elements } = buffers.ofOneRow;
-  return bindTogether(
-    device,
-    'output norm',
-    [
-      { binding: buffers.generated.batch, access: 'uniform', type: 'Batch' },
-      { binding: quads, access: 'read_write', type: 'array<vec4<f32>>' },
-      { binding: elements, access: 'read_write', type: 'array<f32>' },
-      { binding: weights.outputNorm.weights.buffer, access: 'read', type: 'array<vec4<f32>>' },
-      { binding: buffers.normed, access: 'read_write', type: 'array<f32>' },
-    ],
-    steps,
-  );
+  const views: View[] = [
+    ...activationViews(buffers),
+    { binding: weights.outputNorm.weights.buffer, access: 'read', type: 'array<vec4<f32>>' },
+    { binding: buffers.normed, access: 'read_write', type: 'array<f32>' },
+  ];
+  return bindTogether(device, 'output norm', { views, known: [ofOneRow(buffers)] }, steps);
 }
 
-/** Eight storage buffers, which every device allows. */
-function viewsOf({ buffers, cache }: PlanContext, { buffer }: LayerWeights, index: number): View[] {
-  const { batch, rows } = buffers.generated;
-  const { quads, elements } = buffers.ofOneRow;
-  const { table, keys, values } = cache.layer(index);
+function viewsOf({ buffers, cache }: PlanContext, layer: LayerWeights, index: number): View[] {
+  const { places, keys, values } = cache.layer(index);
   return [
-    { binding: batch, access: 'uniform', type: 'Batch' },
-    { binding: rows, access: 'read', type: 'array<Row>' },
-    { binding: table.buffer, access: 'read', type: 'array<u32>' },
-    { binding: quads, access: 'read_write', type: 'array<vec4<f32>>' },
-    { binding: elements, access: 'read_write', type: 'array<f32>' },
+    { binding: places, access: 'read', type: 'array<u32>' },
+    ...activationViews(buffers),
     { binding: keys, access: 'read_write', type: 'array<vec4<u32>>' },
     { binding: values, access: 'read_write', type: 'array<vec2<u32>>' },
-    { binding: buffer!, access: 'read', type: 'array<vec2<u32>>' },
-    { binding: buffer!, access: 'read', type: 'array<vec4<u32>>' },
+    ...weightViews(layer),
   ];
+}
+
+/** As the matrices' vectors are read. Norms and single words are found through either view, in less time than one more would take. */
+function weightViews({ buffer, qkv, attentionOutput, gateUp, down }: LayerWeights): View[] {
+  const matrices = [...qkv.map(({ matrix }) => matrix), attentionOutput, ...gateUp, down];
+  const read = matrices.flatMap(({ type }) => boundVariables(weightText(type)).map((variable) => variable.type));
+  const types = ['array<vec2<u32>>', 'array<vec4<u32>>', 'array<vec4<f32>>'].filter((type) => read.includes(type));
+  return [...new Set(types.map((type) => type.replace('f32', 'u32')))].map((type) => ({
+    binding: buffer!,
+    access: 'read',
+    type,
+  }));
+}
+
+function activationViews({ ofOneRow: { quads, elements } }: ModelBuffers): View[] {
+  return [
+    { binding: quads, access: 'read_write', type: 'array<vec4<f32>>' },
+    { binding: elements, access: 'read_write', type: 'array<f32>' },
+  ];
+}
+
+/** The batch of one generated row. */
+function ofOneRow({ generated }: ModelBuffers): Known {
+  return { binding: generated.batch, value: 'Batch(1u, 0u, 1u, 0u)' };
 }

@@ -17,8 +17,9 @@ export function gpuBytesNeeded(config: Gemma3Config, weightBytes: number): numbe
   const device = counter as unknown as GpuDevice;
   const contextTokens = Math.min(config.contextLength, DEFAULT_CONTEXT);
   const chunk = Math.min(contextTokens, CHUNK);
-  createModelBuffers(device, config, { slotCount: DEFAULT_SLOTS, contextTokens, chunk, needsGateUp: false });
-  new KvCache(device, config, { slotCount: DEFAULT_SLOTS, contextTokens, slack: chunk });
+  const shape = { slotCount: DEFAULT_SLOTS, contextTokens };
+  const { rows: generatedRows } = new KvCache(device, config, { ...shape, slack: chunk });
+  createModelBuffers(device, config, { ...shape, chunk, needsGateUp: false, generatedRows });
   return weightBytes + counter.bytes;
 }
 

@@ -1,14 +1,21 @@
 import type { BindingAccess, GpuDevice } from './device.ts';
 import type { Binding, Bindings } from './kernel.ts';
-import { type BoundVariable, boundVariables, declareBinding, endOf, kernelText } from './kernel-text.ts';
+import { type BoundVariable, boundVariables, declareBinding, endOf, kernelText, structWords } from './kernel-text.ts';
 import type { PlanStep, StepSource } from './plan-step.ts';
 
 /** One binding of a shared bind group: texts read and write the ranges that they name through it. */
 export interface View {
   binding: Binding;
   access: BindingAccess;
-  /** The WGSL type: `array<…>`, or a struct. */
+  /** The WGSL type, an `array<…>` of words or vectors of words. */
   type: string;
+}
+
+/** What is bound elsewhere and always the same here: texts have it as a constant, which takes no binding. */
+export interface Known {
+  binding: Binding;
+  /** A WGSL expression. */
+  value: string;
 }
 
 /**
@@ -20,7 +27,7 @@ export interface View {
 export function bindTogether(
   device: GpuDevice,
   label: string,
-  views: readonly View[],
+  { views, known = [] }: { views: readonly View[]; known?: readonly Known[] },
   sources: readonly StepSource[],
 ): Promise<PlanStep[]> {
   const layout = device.bindGroupLayout(views.map(({ access }) => access));
@@ -28,22 +35,30 @@ export function bindTogether(
   const bindGroup = device.bindGroup(label, layout, bindings);
   return Promise.all(
     sources.map(async ({ kernel, groups, size, label: step = kernel.label }) => {
-      const code = throughViews(kernelText(kernel), groups, views);
+      const code = throughViews(kernelText(kernel), groups, views, known);
       const pipeline = await device.pipeline(kernel.label, code, layout);
       return { dispatch: { label: step, pipeline, bindGroup }, size };
     }),
   );
 }
 
-/** A text with each of its variables read and written through a view. */
-export function throughViews(text: string, groups: readonly Bindings[], views: readonly View[]): string {
+/** A text with each of its variables read and written through a view, or a constant. */
+export function throughViews(
+  text: string,
+  groups: readonly Bindings[],
+  views: readonly View[],
+  known: readonly Known[] = [],
+): string {
   const declarations = new Set<string>();
   for (const variable of boundVariables(text)) {
-    const { index, access } = accessThrough(variable, groups[variable.group]![variable.binding]!, views);
-    text = text.replace(variable.declaration, '');
-    text = variable.type.startsWith('array<')
-      ? replaceElements(text, variable.name, access.element)
-      : text.replace(new RegExp(`\\b${variable.name}\\b`, 'g'), viewName(index));
+    const binding = groups[variable.group]![variable.binding]!;
+    const constant = known.find((one) => one.binding === binding);
+    if (constant) {
+      text = text.replace(variable.declaration, `const ${variable.name} = ${constant.value};`);
+      continue;
+    }
+    const { index, access } = accessThrough(variable, text, binding, views);
+    text = replaceElements(text.replace(variable.declaration, ''), variable.name, access.element);
     declarations.add(declareBinding(index, { ...views[index]!, name: viewName(index) }));
     if (access.helper) declarations.add(access.helper);
   }
@@ -62,6 +77,7 @@ interface Access {
 
 function accessThrough(
   variable: BoundVariable,
+  text: string,
   binding: Binding,
   views: readonly View[],
 ): { index: number; access: Access } {
@@ -70,7 +86,8 @@ function accessThrough(
     const { buffer, offset, end } = rangeOf(view.binding);
     if (buffer !== range.buffer || range.offset < offset || range.end > end) return [];
     if (variable.access !== view.access && !(variable.access === 'read' && view.access === 'read_write')) return [];
-    const access = accessOf(variable, view, viewName(index), (range.offset - offset) / 4);
+    const [from, to] = [elementsOf(view.type, text), elementsOf(variable.type, text)];
+    const access = from && to && accessOf(from, to, variable.access, viewName(index), (range.offset - offset) / 4);
     return access ? [{ index, access }] : [];
   });
   const best = found.sort((a, b) => a.access.detour - b.access.detour)[0];
@@ -78,15 +95,19 @@ function accessThrough(
   throw new Error(`No view of the shared bind group serves ${variable.name}: ${variable.type}, ${variable.access}.`);
 }
 
-/** Access to a variable that begins `first` words behind the beginning of a view. */
-function accessOf({ type, access }: BoundVariable, view: View, name: string, first: number): Access | undefined {
-  if (view.type === type && first === 0) return { detour: 0, element: (at) => `${name}[${at}]` };
-  const [from, to] = [elementOf(view.type), elementOf(type)];
-  if (!from || !to) return undefined;
+/** Access by elements `to` that begin `first` words behind the beginning of a view `name` of elements `from`. */
+function accessOf(
+  from: Elements,
+  to: Elements,
+  access: BindingAccess,
+  name: string,
+  first: number,
+): Access | undefined {
   const cast = (value: string) => (from.scalar === to.scalar ? value : `bitcast<${to.name}>(${value})`);
-  if (from.words === to.words && first % from.words === 0) {
+  if (from.words === to.words && !to.struct && first % from.words === 0) {
     if (access !== 'read' && from.scalar !== to.scalar) return undefined;
-    const element = (at: string) => cast(`${name}[${first / from.words}u + (${at})]`);
+    const begin = first === 0 ? '' : `${first / from.words}u + `;
+    const element = (at: string) => cast(begin ? `${name}[${begin}(${at})]` : `${name}[${at}]`);
     return { detour: from.scalar === to.scalar ? 0 : 1, element };
   }
   if (access !== 'read') return undefined;
@@ -94,25 +115,34 @@ function accessOf({ type, access }: BoundVariable, view: View, name: string, fir
     const word = (at: string) => `(${first}u + (${at}))`;
     return { detour: 2, element: (at) => cast(`${name}[${word(at)} / ${from.words}u][${word(at)} % ${from.words}u]`) };
   }
-  if (from.words > 1) return undefined;
-  const helper = `${name}_${to.words}_words`;
-  const vector = `vec${to.words}<${from.scalar}>`;
-  const words = Array.from({ length: to.words }, (_, i) => `${name}[at + ${i}u]`);
+  if (to.words % from.words !== 0 || first % from.words !== 0) return undefined;
+  if (to.struct && (from.scalar !== 'u32' || from.words > 1)) return undefined;
+  const count = to.words / from.words;
+  const made = to.struct ? to.name : `vec${to.words}<${from.scalar}>`;
+  const helper = `${name}_${to.struct ? to.name : `${to.words}_words`}`;
+  const parts = Array.from({ length: count }, (_, i) => `${name}[at + ${i}u]`);
   return {
     detour: 3,
-    element: (at) => cast(`${helper}(${first}u + ${to.words}u * (${at}))`),
-    helper: `fn ${helper}(at: u32) -> ${vector} { return ${vector}(${words.join(', ')}); }`,
+    element: (at) => cast(`${helper}(${first / from.words}u + ${count}u * (${at}))`),
+    helper: `fn ${helper}(at: u32) -> ${made} { return ${made}(${parts.join(', ')}); }`,
   };
 }
 
-/** The elements of an array of words or of vectors of words. */
-function elementOf(array: string): { name: string; scalar: string; words: number } | undefined {
-  const {
-    name = '',
-    size = '1',
-    scalar = '',
-  } = /^array<(?<name>(?:vec(?<size>[24])<)?(?<scalar>u32|f32)>?)>$/.exec(array)?.groups ?? {};
-  return scalar ? { name, scalar, words: Number(size) } : undefined;
+/** The elements of an array. */
+interface Elements {
+  name: string;
+  scalar: string;
+  words: number;
+  struct: boolean;
+}
+
+/** Words, vectors of words, or structs of u32, as the text declares them. */
+function elementsOf(array: string, text: string): Elements | undefined {
+  const name = /^array<(?<name>.+)>$/.exec(array)?.groups?.name;
+  const vector = /^(?:vec(?<size>[24])<)?(?<scalar>u32|f32)>?$/.exec(name ?? '')?.groups;
+  if (name && vector) return { name, scalar: vector.scalar!, words: Number(vector.size ?? 1), struct: false };
+  const words = structWords(text, name ?? '');
+  return name && words ? { name, scalar: 'u32', words, struct: true } : undefined;
 }
 
 function viewName(index: number): string {

@@ -51,8 +51,10 @@ export class BenchModel {
     const slotCount = MAX_GENERATED_ROWS;
     const map = new Gemma3WeightMap(device, source);
     const needsGateUp = map.weights.layers.some((layer) => layer.gateUp.length > 1 || !canGate(layer.gateUp[0]!));
-    const buffers = createModelBuffers(device, config, { slotCount, contextTokens, chunk, needsGateUp });
     const cache = new KvCache(device, config, { slotCount, contextTokens, slack: chunk });
+    const generatedRows = cache.rows;
+    const shape = { slotCount, contextTokens, chunk, needsGateUp, generatedRows };
+    const buffers = createModelBuffers(device, config, shape);
     await map.upload(source, {});
     const { maxStorageBuffersPerShaderStage: storageBuffers } = device.device.limits;
     const context = { device, config, weights: map.weights, cache, buffers, contextTokens, storageBuffers };
@@ -100,7 +102,8 @@ export class BenchModel {
   #place(batch: BatchBuffers, head: Uint32Array<ArrayBuffer>, row: (index: number) => number[], rows: number): void {
     const { queue } = this.device.device;
     queue.writeBuffer(batch.batch, 0, head);
-    queue.writeBuffer(batch.rows, 0, Uint32Array.from(Array.from({ length: rows }, (_, index) => row(index)).flat()));
+    const { buffer, offset = 0 } = batch.rows;
+    queue.writeBuffer(buffer, offset, Uint32Array.from(Array.from({ length: rows }, (_, index) => row(index)).flat()));
   }
 
   #token(index: number): number {

@@ -1,6 +1,6 @@
 import { LapisError } from '../../../protocol/errors.ts';
 import { COPY_DST, type GpuDevice, STORAGE, UNIFORM } from '../../device.ts';
-import { type Bindings, type Dispatch, Kernel } from '../../kernel.ts';
+import { type Binding, type Bindings, type Dispatch, Kernel } from '../../kernel.ts';
 import rowsText from '../../rows.wgsl?raw';
 import argmaxText from './argmax.wgsl?raw';
 import bestText from './best.wgsl?raw';
@@ -31,7 +31,7 @@ export interface SamplerBatch {
   /** Batch, uniform. */
   batch: GPUBuffer;
   /** Row [rows]: slot and position. */
-  rows: GPUBuffer;
+  rows: Binding;
 }
 
 /** What the sampler reads and writes of a loaded model. */
