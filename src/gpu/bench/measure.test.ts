@@ -17,6 +17,7 @@ test('a measurement has every figure, tells how far it is, and leaves a slot as 
     let total = 0;
     const result = await measureModel(measured, {
       ...OPTIONS,
+      warmUpMs: 50,
       slots,
       signal: new AbortController().signal,
       onProgress(done, of) {

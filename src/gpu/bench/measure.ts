@@ -24,6 +24,8 @@ export interface MeasureOptions {
   /** Tokens that stand in the cache before the prompt. */
   context: number;
   runs: number;
+  /** The least time, ms, for which runs that do not count go before: one always does. Default 0. */
+  warmUpMs?: number;
   /** Bytes that the measurement of the bandwidth reads at most. */
   floorBytes: number;
   /** Times every kernel; the device must have been opened with `timestamps`. */
@@ -46,13 +48,17 @@ export async function measureModel(measured: MeasuredModel, options: MeasureOpti
   const floorGBps = await streamingReadGBps(device, options.floorBytes);
   const runTokens = slots.length * (context + promptTokens) + decodeTokens;
   const samples: Run[] = [];
-  // The first run compiles and warms up, and does not count.
-  for (let run = 0; run <= runs; run++) {
+  const measureNext = (run: number, doneBefore = run * runTokens) => {
     signal.throwIfAborted();
-    const onTokens = (done: number) => options.onProgress?.(run * runTokens + done, (runs + 1) * runTokens);
-    const sample = await measureRun(model, options, run, onTokens);
-    if (run > 0) samples.push(sample);
+    const onTokens = (done: number) =>
+      options.onProgress?.(Math.min(doneBefore + done, (run + 1) * runTokens), (runs + 1) * runTokens);
+    return measureRun(model, options, run, onTokens);
+  };
+  const start = performance.now();
+  for (let again = 0; again === 0 || performance.now() - start < (options.warmUpMs ?? 0); again++) {
+    await measureNext(0, again * runTokens);
   }
+  for (let run = 1; run <= runs; run++) samples.push(await measureNext(run));
   const decodeTokensPerSecond = median(samples.map(({ decodeMs }) => (1000 * decodeTokens * slots.length) / decodeMs));
   const { bytes, flops } = costOfToken(tensors);
   const intervals = samples.flatMap((sample) => sample.intervals).sort((a, b) => a - b);
