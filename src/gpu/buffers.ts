@@ -5,13 +5,7 @@ import type { Binding } from './kernel.ts';
 import { attentionSplits, decodeSplits } from './kernels/attention/splits.ts';
 import { RESULT_WORDS } from './kernels/sample/options.ts';
 import { matmulSplits } from './linear.ts';
-
-/** The most rows that are generated together. */
-export const MAX_GENERATED_ROWS = 8;
-/** u32 words of a Slot (rows.wgsl). */
-export const SLOT_WORDS = 16;
-/** u32 words of a Row (rows.wgsl). */
-export const ROW_WORDS = 4;
+import { MAX_GENERATED_ROWS, ROW_WORDS, SLOT_WORDS } from './rows.ts';
 
 /** u32 words of a mask of allowed tokens. */
 export function maskWords(vocabularySize: number): number {

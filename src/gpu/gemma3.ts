@@ -2,7 +2,7 @@ import type { Gemma3Config } from '../model/config.ts';
 import type { ModelSource, WeightProgress } from '../model/source.ts';
 import { LapisError } from '../protocol/errors.ts';
 import type { SamplingOptions } from '../protocol/generation.ts';
-import { createModelBuffers, MAX_GENERATED_ROWS, type ModelBuffers, maskWords, SLOT_WORDS } from './buffers.ts';
+import { createModelBuffers, type ModelBuffers, maskWords } from './buffers.ts';
 import type { LoadedModel, SampledToken, Slot } from './contract.ts';
 import { COPY_DST, COPY_SRC, type GpuDevice, MAP_MODE_READ, MAP_READ } from './device.ts';
 import { generatedPlan, headPlan, promptPlan } from './gemma3-plan.ts';
@@ -24,6 +24,7 @@ import type { PlanContext } from './plan-context.ts';
 import { encodePlan, type PlanStep } from './plan-step.ts';
 import type { Profiler } from './profiler.ts';
 import { PromptPace } from './prompt-pace.ts';
+import { MAX_GENERATED_ROWS, SLOT_WORDS } from './rows.ts';
 
 export interface LoadOptions {
   /** Positions a slot can hold; default the model's own, at most 4096. */

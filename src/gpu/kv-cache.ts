@@ -1,8 +1,8 @@
 import { type Gemma3Config, isGlobalLayer } from '../model/config.ts';
 import { BufferRanges, bytesOfRanges, spanOf } from './buffer-ranges.ts';
-import { MAX_GENERATED_ROWS, ROW_WORDS } from './buffers.ts';
 import { COPY_DST, COPY_SRC, type GpuDevice, STORAGE } from './device.ts';
 import { ropeAngles } from './kernels/rope/angles.ts';
+import { MAX_GENERATED_ROWS, ROW_WORDS } from './rows.ts';
 
 /** Positions in a block (rope/cache.wgsl). */
 export const BLOCK_POSITIONS = 64;

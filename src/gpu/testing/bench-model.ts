@@ -1,12 +1,6 @@
 import type { Gemma3Config } from '../../model/config.ts';
 import type { ModelSource } from '../../model/source.ts';
-import {
-  type BatchBuffers,
-  createModelBuffers,
-  MAX_GENERATED_ROWS,
-  type ModelBuffers,
-  SLOT_WORDS,
-} from '../buffers.ts';
+import { type BatchBuffers, createModelBuffers, type ModelBuffers } from '../buffers.ts';
 import type { GpuDevice } from '../device.ts';
 import { generatedPlan, promptPlan } from '../gemma3-plan.ts';
 import { Gemma3WeightMap } from '../gemma3-weights.ts';
@@ -15,6 +9,7 @@ import { KvCache } from '../kv-cache.ts';
 import { canGate } from '../linear.ts';
 import type { PlanContext } from '../plan-context.ts';
 import type { PlanStep } from '../plan-step.ts';
+import { MAX_GENERATED_ROWS, SLOT_WORDS } from '../rows.ts';
 
 export interface BenchModelOptions {
   /** Positions of a slot; there is one slot for each generated row. */

@@ -3,9 +3,9 @@ import { bufferWith, openTestDevice, randomSource, runAndRead } from '../../../.
 import { f32ToF16 } from '../../../model/codecs/half.ts';
 import { dequantize } from '../../../model/codecs/registry.ts';
 import { TENSOR_TYPES, type TensorType, tensorBytes } from '../../../model/tensor.ts';
-import { SLOT_WORDS } from '../../buffers.ts';
 import { COPY_DST, type GpuDevice, UNIFORM } from '../../device.ts';
 import { Kernel } from '../../kernel.ts';
+import { SLOT_WORDS } from '../../rows.ts';
 import rowsText from '../../rows.wgsl?raw';
 import { WeightUploader } from '../repack/upload.ts';
 import { createWeightMatrix, type WeightMatrix, weightBindings, weightText } from '../weights/weights.ts';
