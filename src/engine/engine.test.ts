@@ -41,7 +41,7 @@ describe('one generation', () => {
     const last = await end(engine.generate(completion('x', { maxTokens: 5, sampling: { seed: 3 } })));
     expect(last.finishReason).toBe('length');
     expect(last.tokens).toHaveLength(5);
-    expect(model.steps).toHaveLength(4);
+    expect(model.stepped).toHaveLength(4);
   });
 
   test('one token needs no step', async () => {
@@ -50,7 +50,7 @@ describe('one generation', () => {
       finishReason: 'length',
       text: 'h',
     });
-    expect(model.steps).toHaveLength(0);
+    expect(model.stepped).toHaveLength(0);
   });
 
   test.each([1, 2, 3, 8])('says the same with %i steps in flight', async (stepsInFlight) => {
@@ -64,13 +64,24 @@ describe('one generation', () => {
     });
   });
 
+  test.each([
+    { stepMs: 0, most: 2 },
+    { stepMs: 5, most: 1 },
+  ])('takes $most steps together where one takes $stepMs ms, and none beyond the limit', async ({ stepMs, most }) => {
+    const { engine, model } = start({ next: () => COLON, stepMs });
+    const last = await end(engine.generate(completion('x', { maxTokens: 20 })));
+    expect(last.tokens).toHaveLength(20);
+    expect(Math.max(...model.submits)).toBe(most);
+    expect(model.stepped).toHaveLength(19);
+  });
+
   test('has several steps in flight', async () => {
     const { engine, model } = start({ next: says(tokenizer.encode('abcdefgh')) });
     const answer = end(engine.generate(completion('a:')));
     while (model.prefills.length === 0) await settle();
     model.hold();
     await settle();
-    expect(model.steps.length).toBeGreaterThanOrEqual(3);
+    expect(model.stepped.length).toBeGreaterThanOrEqual(3);
     model.release();
     expect((await answer).text).toBe('abcdefgh');
   });
@@ -128,7 +139,7 @@ describe('one generation', () => {
     };
     expect(await end(engine.generate(completion('a'), { mask }))).toMatchObject({ text: 'abc', finishReason: 'stop' });
     expect(asked).toEqual([[], ids.slice(0, 1), ids.slice(0, 2), ids]);
-    expect(model.steps).toHaveLength(3);
+    expect(model.stepped).toHaveLength(3);
   });
 
   test('a mask that throws ends its own generation only', async () => {
@@ -199,7 +210,7 @@ describe('several generations', () => {
     const { engine, model } = start({ next: babble, slotCount });
     const together = await Promise.all(prompts.map((text, i) => end(engine.generate(request(text, i)))));
     expect(together.map(({ text }) => text)).toEqual(await alone());
-    const most = Math.max(...model.steps.map((slots) => slots.length));
+    const most = Math.max(...model.stepped.map((slots) => slots.length));
     expect(most).toBeLessThanOrEqual(Math.min(slotCount, 8));
     if (slotCount > 1) expect(most).toBeGreaterThan(1);
   });

@@ -93,7 +93,7 @@ describe('abort', () => {
       if (event.type === 'text') break;
     }
     expect((await end(engine.generate(completion('c', { maxTokens: 2 })))).text).toBe('aa');
-    expect(model.steps.length).toBeLessThan(20);
+    expect(model.stepped.length).toBeLessThan(20);
   });
 
   test('after the end changes nothing', async () => {
@@ -127,7 +127,7 @@ describe('failures', () => {
   test('an error of the model ends the generation once, with that error', async () => {
     const { engine, model } = start({ next: () => COLON, slotCount: 1 });
     const answers = [collect(engine.generate(completion('a', { maxTokens: 500 })))];
-    while (model.steps.length < 2) await settle();
+    while (model.stepped.length < 2) await settle();
     model.fail(new LapisError('internal', 'A kernel failed.'));
     answers.push(collect(engine.generate(completion('b'))));
     for (const events of await Promise.all(answers)) {

@@ -1,9 +1,10 @@
 import type { LoadedModel, SampledToken, Slot } from '../gpu/contract.ts';
+import { StepPace } from '../gpu/step-pace.ts';
 import { LapisError } from '../protocol/errors.ts';
 import type { Generation } from './generation.ts';
 import { SlotCache, type SlotLease } from './slot-cache.ts';
 
-/** `LoadedModel.step` takes no more. */
+/** `LoadedModel.steps` takes no more. */
 const MAX_TOGETHER = 8;
 const MAX_WAITING = 64;
 
@@ -32,6 +33,9 @@ export class Scheduler {
   readonly #running = new Set<Running>();
   #admitting = false;
   #steps = 0;
+  readonly #pace = new StepPace();
+  /** When the last step came back. */
+  #steppedAt = 0;
   #lost: LapisError | undefined;
 
   constructor(model: LoadedModel, stepsInFlight: number) {
@@ -130,8 +134,17 @@ export class Scheduler {
     while (this.#steps < this.#stepsInFlight) {
       const batch = this.#nextBatch();
       if (batch.length === 0) return;
-      void this.#step(batch);
+      void this.#step(batch, this.#count(batch));
     }
+  }
+
+  /** How many steps a batch should take in one submit: with fewer in flight the GPU would wait for the next. */
+  #count(batch: Running[]): number {
+    const { together } = this.#pace;
+    const wanted = batch.every(
+      ({ asked, generation: { mask, request } }) => !mask && asked + together <= request.maxTokens,
+    );
+    return wanted && this.#stepsInFlight > together ? together : 1;
   }
 
   #nextBatch(): Running[] {
@@ -156,29 +169,36 @@ export class Scheduler {
   }
 
   /**
-   * One step, read as soon as it comes back: the order in which the GPU worked, whereas a step that first had to compile may have
-   * been overtaken by a later call.
+   * Steps of one submit, read as soon as they come back: the order in which the GPU worked, whereas a step that first had to compile may
+   * have been overtaken by a later call.
    */
-  async #step(batch: Running[]): Promise<void> {
-    this.#steps++;
+  async #step(batch: Running[], count: number): Promise<void> {
+    this.#steps += count;
     for (const running of batch) {
-      running.asked++;
-      running.inFlight++;
+      running.asked += count;
+      running.inFlight += count;
     }
-    let result: SampledToken[] | LapisError;
+    const askedAt = performance.now();
+    let result: SampledToken[][] | LapisError;
     try {
-      result = await this.#model.step(batch.map(({ lease }) => lease.slot));
+      result = await this.#model.steps(
+        batch.map(({ lease }) => lease.slot),
+        count,
+      );
     } catch (error) {
       result = LapisError.from(error);
     }
-    this.#steps--;
+    const now = performance.now();
+    this.#pace.took(count, now - Math.max(askedAt, this.#steppedAt));
+    this.#steppedAt = now;
+    this.#steps -= count;
     batch.forEach((running, i) => {
-      running.inFlight--;
+      running.inFlight -= count;
       if (result instanceof LapisError) {
         running.broken = true;
         running.generation.fail(result);
       } else {
-        running.generation.accept(result[i]);
+        for (const sampled of result) running.generation.accept(sampled[i]!);
       }
       this.#leave(running);
     });

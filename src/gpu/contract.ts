@@ -12,7 +12,7 @@ export interface SampledToken {
 }
 
 /**
- * What src/engine needs of a loaded model. One command list serves every token: `step` may be called again before earlier
+ * What src/engine needs of a loaded model. One command list serves every token: `steps` may be called again before earlier
  * steps have been read back, since each slot's next token and position live on the GPU.
  */
 export interface LoadedModel {
@@ -41,8 +41,11 @@ export interface LoadedModel {
     tokens: ArrayLike<number>,
     options?: { chunk?: number; signal?: AbortSignal; onProgress?: (done: number, total: number) => void },
   ): Promise<SampledToken>;
-  /** Feeds each slot's last sampled token back and samples the next, for 1 to 8 slots together. */
-  step(slots: readonly Slot[]): Promise<SampledToken[]>;
+  /**
+   * Feeds each slot's last sampled token back and samples the next, for 1 to 8 slots together; `count` times in one submit, 1 to
+   * MAX_STEPS_TOGETHER. Gives the tokens of each step, when all have been read back.
+   */
+  steps(slots: readonly Slot[], count: number): Promise<SampledToken[][]>;
   /** Reads back the logits from which the slot's last token was sampled: f32 [vocabulary]. */
   logits(slot: Slot): Promise<Float32Array>;
   /** Live size of all GPU buffers, bytes. */

@@ -21,10 +21,11 @@ import { KvCache } from './kv-cache.ts';
 import { canGate } from './linear.ts';
 import { rowsTogether } from './linear-operands.ts';
 import type { PlanContext } from './plan-context.ts';
-import { encodePlan, type PlanStep } from './plan-step.ts';
+import { type BatchShape, encodePlan, type PlanStep } from './plan-step.ts';
 import type { Profiler } from './profiler.ts';
 import { PromptPace } from './prompt-pace.ts';
 import { MAX_GENERATED_ROWS, SLOT_WORDS } from './rows.ts';
+import { MAX_STEPS_TOGETHER } from './step-pace.ts';
 
 export interface LoadOptions {
   /** Positions a slot can hold; default the model's own, at most 4096. */
@@ -273,7 +274,7 @@ export class Gemma3 implements LoadedModel {
     const sampling = await this.#sampling(this.#promptSampler, [slot]);
     let before: Promise<unknown> = Promise.resolve();
     let endedAt = 0;
-    let result: Promise<SampledToken[]> | undefined;
+    let result: Promise<SampledToken[][]> | undefined;
     for (let done = 0; done < total; ) {
       if (options.signal?.aborted) {
         throw new LapisError('aborted', 'The prompt was cancelled.', { cause: options.signal.reason });
@@ -297,31 +298,44 @@ export class Gemma3 implements LoadedModel {
       before.catch(() => undefined);
       options.onProgress?.(done, total);
     }
-    return (await result!)[0]!;
+    return (await result!)[0]![0]!;
   }
 
+  /** One step, in a submit of its own. */
   async step(slots: readonly Slot[]): Promise<SampledToken[]> {
+    return (await this.steps(slots, 1))[0]!;
+  }
+
+  async steps(slots: readonly Slot[], count: number): Promise<SampledToken[][]> {
     if (slots.length === 0 || slots.length > MAX_GENERATED_ROWS) {
       throw new LapisError('internal', `A step takes 1 to ${MAX_GENERATED_ROWS} slots, not ${slots.length}.`);
     }
+    if (count < 1 || count > MAX_STEPS_TOGETHER) {
+      throw new LapisError('internal', `A submit takes 1 to ${MAX_STEPS_TOGETHER} steps, not ${count}.`);
+    }
     const states = slots.map((slot) => this.#state(slot));
-    if (states.some((state) => state.position >= this.contextTokens)) {
+    if (states.some((state) => state.position + count > this.contextTokens)) {
       throw new LapisError('context-overflow', `The context of ${this.contextTokens} tokens is full.`);
     }
     // Positions count from the call on; what must be compiled first may not let a later step overtake.
-    const positions = states.map((state) => state.position++);
+    const positions = states.map((state) => state.position);
+    for (const state of states) state.position += count;
     this.#unsubmittedSteps++;
     const submission = this.#lastStep
-      .then(() => this.#submitStep(slots, positions))
+      .then(() => this.#submitSteps(slots, positions, count))
       .finally(() => this.#unsubmittedSteps--);
     this.#lastStep = submission.catch(() => undefined);
-    return (await submission).result;
+    return (await submission).results;
   }
 
-  async #submitStep(slots: readonly Slot[], positions: number[]): Promise<{ result: Promise<SampledToken[]> }> {
+  async #submitSteps(
+    slots: readonly Slot[],
+    positions: number[],
+    count: number,
+  ): Promise<{ results: Promise<SampledToken[][]> }> {
     const sampling = await this.#sampling(this.#generatedSampler, slots);
     const plan = await this.#generatedPlan(rowsTogether(slots.length));
-    for (const [row, slot] of slots.entries()) this.#cache.prepareWrite(slot, positions[row], positions[row] + 1);
+    for (const [row, slot] of slots.entries()) this.#cache.prepareWrite(slot, positions[row], positions[row] + count);
     const { generated } = this.#buffers;
     if (slots.length !== this.#generatedRows.length || slots.some((slot, i) => slot !== this.#generatedRows[i])) {
       const { queue } = this.#device.device;
@@ -330,8 +344,9 @@ export class Gemma3 implements LoadedModel {
       queue.writeBuffer(generated.batch, 0, new Uint32Array([slots.length, 0, 1, 0]));
       this.#generatedRows = [...slots];
     }
-    const shape = { rows: slots.length, positions: Math.max(...positions) + 1 };
-    return { result: this.#submit(plan, shape, slots, sampling) };
+    const end = Math.max(...positions) + 1;
+    const shapes = Array.from({ length: count }, (_, step) => ({ rows: slots.length, positions: end + step }));
+    return { results: this.#submit(plan, shapes, slots, sampling) };
   }
 
   async logits(slot: Slot): Promise<Float32Array> {
@@ -347,7 +362,7 @@ export class Gemma3 implements LoadedModel {
     this.#device.destroy();
   }
 
-  #submitPrompt(slot: Slot, tokens: number[], sampling: Dispatch[], stepsASubmit: number): Promise<SampledToken[]> {
+  #submitPrompt(slot: Slot, tokens: number[], sampling: Dispatch[], stepsASubmit: number): Promise<SampledToken[][]> {
     const state = this.#state(slot);
     const first = state.position;
     this.#cache.prepareWrite(slot, first, first + tokens.length);
@@ -365,48 +380,51 @@ export class Gemma3 implements LoadedModel {
     let plan = last ? [...this.#promptPlan, ...this.#promptHead] : this.#promptPlan;
     // The GPU begins while the rest is being encoded, which takes milliseconds.
     for (; plan.length > stepsASubmit && !this.profiler; plan = plan.slice(stepsASubmit)) {
-      void this.#submit(plan.slice(0, stepsASubmit), shape, [], []);
+      void this.#submit(plan.slice(0, stepsASubmit), [shape], [], []);
     }
-    return this.#submit(plan, shape, last ? [slot] : [], sampling);
+    return this.#submit(plan, [shape], last ? [slot] : [], sampling);
   }
 
-  /** Submits a plan and, for the slots it samples, the sampler and the read-back. */
+  /** Submits a plan for one shape after the other and, for the slots it samples, the sampler and the read-back. */
   async #submit(
     plan: PlanStep[],
-    shape: { rows: number; positions: number },
+    shapes: BatchShape[],
     sampled: readonly Slot[],
     sampling: Dispatch[],
-  ): Promise<SampledToken[]> {
+  ): Promise<SampledToken[][]> {
     const { device } = this.#device;
-    this.dispatches += plan.length + sampling.length;
+    this.dispatches += shapes.length * (plan.length + sampling.length);
     const encoder = device.createCommandEncoder();
-    if (this.profiler) {
-      this.profiler.encode(encoder, plan, sampling, shape);
-    } else {
-      const pass = encoder.beginComputePass();
-      encodePlan(pass, plan, shape);
-      encode(pass, sampling);
-      pass.end();
+    const readBack = sampled.length > 0 ? this.#readBack() : undefined;
+    const bytes = sampled.length * RESULT_WORDS * 4;
+    for (const [step, shape] of shapes.entries()) {
+      if (this.profiler) {
+        this.profiler.encode(encoder, plan, sampling, shape);
+      } else {
+        const pass = encoder.beginComputePass();
+        encodePlan(pass, plan, shape);
+        encode(pass, sampling);
+        pass.end();
+      }
+      if (readBack) encoder.copyBufferToBuffer(this.#buffers.results, 0, readBack, step * bytes, bytes);
     }
-    if (sampled.length === 0) {
-      device.queue.submit([encoder.finish()]);
-      return [];
-    }
-    this.#logitsOf = [...sampled];
-    const readBack =
-      this.#freeReadBacks.pop() ??
-      this.#device.createBuffer('read back', MAX_GENERATED_ROWS * RESULT_WORDS * 4, MAP_READ | COPY_DST);
-    encoder.copyBufferToBuffer(this.#buffers.results, 0, readBack, 0, sampled.length * RESULT_WORDS * 4);
     device.queue.submit([encoder.finish()]);
+    if (!readBack) return [];
+    this.#logitsOf = [...sampled];
     try {
       await readBack.mapAsync(MAP_MODE_READ);
     } catch (cause) {
       throw new LapisError('device-lost', 'The GPU device was lost while a token was being read back.', { cause });
     }
-    const words = new Uint32Array(readBack.getMappedRange()).slice();
+    const words = new Uint32Array(readBack.getMappedRange()).slice(0, (shapes.length * bytes) / 4);
     readBack.unmap();
     this.#freeReadBacks.push(readBack);
-    return sampled.map((_, row) => parseResult(words, row));
+    return shapes.map((_, step) => sampled.map((_, row) => parseResult(words, step * sampled.length + row)));
+  }
+
+  #readBack(): GPUBuffer {
+    const bytes = MAX_STEPS_TOGETHER * MAX_GENERATED_ROWS * RESULT_WORDS * 4;
+    return this.#freeReadBacks.pop() ?? this.#device.createBuffer('read back', bytes, MAP_READ | COPY_DST);
   }
 
   /** What samples these slots, compiled: awaited before anything is written, so that what is written and submitted stays together. */

@@ -290,6 +290,31 @@ describe('slots', () => {
       expect(await model.logits(slot)).toEqual(expected.logits);
     }));
 
+  test('two steps of one submit give what steps of their own give', () =>
+    withSlots(2, async (slot, alone) => {
+      // The second of the first two is the first of a block of the cache.
+      const prompt = golden.tokens.slice(0, 63);
+      await model.prefill(alone, prompt);
+      const expected = await continuation(alone, 4);
+      await model.prefill(slot, prompt);
+      const pairs = [model.steps([slot], 2), model.steps([slot], 2)];
+      expect(model.position(slot)).toBe(67);
+      const steps = (await Promise.all(pairs)).flat();
+      expect(steps.map(([{ token }]) => token)).toEqual(expected.tokens);
+      expect(await model.logits(slot)).toEqual(expected.logits);
+
+      for (const again of [slot, alone]) {
+        model.rewind(again, 62);
+        await model.prefill(again, prompt.slice(62));
+      }
+      const together = await model.steps([alone, slot], 2);
+      for (const [step, rows] of together.entries()) {
+        expect(rows.map((row) => row.slot)).toEqual([alone, slot]);
+        for (const { token } of rows) expect(token).toBe(expected.tokens[step]);
+      }
+      expect(await codeOf(model.steps([slot], 3))).toBe('internal: A submit takes 1 to 2 steps, not 3.');
+    }));
+
   test('hold as much as their context, and say when it is full', () =>
     withSlots(1, async (slot) => {
       const tokens = golden.tokens.slice(0, CONTEXT - 1);
@@ -298,8 +323,11 @@ describe('slots', () => {
         'context-overflow: The prompt ends at token 257; the context holds 256.',
       );
       expect(model.position(slot)).toBe(CONTEXT - 1);
+      const full = 'context-overflow: The context of 256 tokens is full.';
+      expect(await codeOf(model.steps([slot], 2))).toBe(full);
+      expect(model.position(slot)).toBe(CONTEXT - 1);
       await model.step([slot]);
-      expect(await codeOf(model.step([slot]))).toBe('context-overflow: The context of 256 tokens is full.');
+      expect(await codeOf(model.step([slot]))).toBe(full);
       expect(model.position(slot)).toBe(CONTEXT);
       expect(await codeOf(model.prefill(slot, []))).toBe('bad-request: A prompt has at least one token.');
     }));

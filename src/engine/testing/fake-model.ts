@@ -1,4 +1,5 @@
 import type { LoadedModel, SampledToken, Slot } from '../../gpu/contract.ts';
+import { MAX_STEPS_TOGETHER } from '../../gpu/step-pace.ts';
 import { LapisError } from '../../protocol/errors.ts';
 import type { SamplingOptions } from '../../protocol/generation.ts';
 
@@ -12,6 +13,8 @@ export interface FakeModelOptions {
   rewindReach?: number;
   /** The first step of each number of slots begins this much later, as if it had to compile; later calls may overtake it. */
   compileMs?: number;
+  /** What each step takes. */
+  stepMs?: number;
 }
 
 interface FakeSlot {
@@ -38,11 +41,14 @@ export class FakeModel implements LoadedModel {
     | { call: 'step'; slots: Slot[] }
     | { call: 'rewind'; slot: Slot; position: number; done: boolean }
   )[] = [];
+  /** How many steps each submit took. */
+  readonly submits: number[] = [];
   readonly #options: Required<Pick<FakeModelOptions, 'chunk' | 'rewindReach'>> & FakeModelOptions;
   readonly #slots: FakeSlot[];
   #lose: (sentence: string) => void = () => {};
   #gate: Promise<void> = Promise.resolve();
   #openGate: () => void = () => {};
+  #working: Promise<void> = Promise.resolve();
   readonly #compiled = new Map<number, Promise<void>>();
   #failure: Error | undefined;
 
@@ -65,7 +71,8 @@ export class FakeModel implements LoadedModel {
     return this.#slots.filter(({ open }) => open).length;
   }
 
-  get steps(): Slot[][] {
+  /** The slots of each step. */
+  get stepped(): Slot[][] {
     return this.log.flatMap((entry) => (entry.call === 'step' ? [entry.slots] : []));
   }
 
@@ -143,16 +150,22 @@ export class FakeModel implements LoadedModel {
     return this.#sample(slot);
   }
 
-  async step(slots: readonly Slot[]): Promise<SampledToken[]> {
+  async steps(slots: readonly Slot[], count: number): Promise<SampledToken[][]> {
     if (slots.length < 1 || slots.length > 8 || new Set(slots).size !== slots.length) {
       throw new Error(`A step of the slots ${slots}.`);
     }
-    this.log.push({ call: 'step', slots: [...slots] });
+    if (count < 1 || count > MAX_STEPS_TOGETHER) throw new Error(`${count} steps together.`);
+    for (let step = 0; step < count; step++) this.log.push({ call: 'step', slots: [...slots] });
+    this.submits.push(count);
     await this.#compile(slots.length);
-    const sampled = slots.map((slot) => {
-      this.#append(slot, this.#slot(slot).sampled);
-      return this.#sample(slot);
-    });
+    const { stepMs } = this.#options;
+    if (stepMs) await this.#work(count * stepMs);
+    const sampled = Array.from({ length: count }, () =>
+      slots.map((slot) => {
+        this.#append(slot, this.#slot(slot).sampled);
+        return this.#sample(slot);
+      }),
+    );
     await this.#readBack();
     return sampled;
   }
@@ -176,6 +189,12 @@ export class FakeModel implements LoadedModel {
       this.#compiled.get(rows) ?? new Promise((resolve) => setTimeout(resolve, this.#options.compileMs ?? 0));
     this.#compiled.set(rows, compiled);
     return compiled;
+  }
+
+  /** One after the other. */
+  #work(milliseconds: number): Promise<void> {
+    this.#working = this.#working.then(() => new Promise((resolve) => setTimeout(resolve, milliseconds)));
+    return this.#working;
   }
 
   async #readBack(): Promise<void> {

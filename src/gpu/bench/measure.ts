@@ -1,10 +1,11 @@
 import { OUTPUT_TENSOR } from '../../model/gemma3-tensors.ts';
 import type { TensorInfo } from '../../model/tensor.ts';
 import type { BenchmarkResult } from '../../protocol/benchmark.ts';
-import type { LoadedModel, Slot } from '../contract.ts';
+import type { LoadedModel, SampledToken, Slot } from '../contract.ts';
 import type { GpuDevice } from '../device.ts';
 import type { Gemma3 } from '../gemma3.ts';
 import { Profiler } from '../profiler.ts';
+import { StepPace } from '../step-pace.ts';
 import { streamingReadGBps } from './stream-read.ts';
 
 /** A model on the GPU, and what is known about it. */
@@ -128,7 +129,10 @@ async function measureRun(
   };
 }
 
-/** Decodes `count` tokens in each slot. `intervals` are the times between tokens, ms. Nothing is in flight when it rejects. */
+/**
+ * Decodes `count` tokens in each slot. `intervals` are the times between tokens, ms; tokens that come together share theirs. Nothing is in
+ * flight when it rejects.
+ */
 export async function timeDecoding(
   model: LoadedModel,
   slots: readonly Slot[],
@@ -137,18 +141,26 @@ export async function timeDecoding(
 ): Promise<{ ms: number; intervals: number[] }> {
   const start = performance.now();
   const intervals: number[] = [];
-  const inFlight: Promise<unknown>[] = [];
+  const inFlight: Promise<SampledToken[][]>[] = [];
   let last = start;
+  let asked = 0;
+  const pace = new StepPace();
   try {
-    for (let token = 0; token < count || inFlight.length > 0; token++) {
-      if (token < count) inFlight.push(model.step(slots));
-      if (inFlight.length < IN_FLIGHT && token < count - 1) continue;
+    while (intervals.length < count) {
+      while (asked < count && asked - intervals.length < IN_FLIGHT) {
+        const together = Math.min(pace.together, count - asked);
+        inFlight.push(model.steps(slots, together));
+        asked += together;
+      }
       signal?.throwIfAborted();
-      await inFlight.shift();
+      const steps = await inFlight.shift()!;
       const now = performance.now();
-      intervals.push(now - last);
+      pace.took(steps.length, now - last);
+      for (const _ of steps) {
+        intervals.push((now - last) / steps.length);
+        onToken?.();
+      }
       last = now;
-      onToken?.();
     }
   } finally {
     // Whoever gets the slots back must not find them written to.
