@@ -53,10 +53,10 @@ describe('one generation', () => {
     expect(model.stepped).toHaveLength(0);
   });
 
-  test.each([1, 2, 3, 8])('says the same with %i steps in flight', async (stepsInFlight) => {
+  test.each([1, 2, 3, 8])('says the same with %i submits in flight', async (submitsInFlight) => {
     const alone = start({ next: babble });
     const expected = await end(alone.engine.generate(completion('same', { sampling: { seed: 11 } })));
-    const { engine } = start({ next: babble }, { stepsInFlight });
+    const { engine } = start({ next: babble }, { submitsInFlight });
     expect(await end(engine.generate(completion('same', { sampling: { seed: 11 } })))).toMatchObject({
       text: expected.text,
       tokens: expected.tokens,
@@ -75,7 +75,7 @@ describe('one generation', () => {
     expect(model.stepped).toHaveLength(19);
   });
 
-  test('has several steps in flight', async () => {
+  test('has several submits in flight', async () => {
     const { engine, model } = start({ next: says(tokenizer.encode('abcdefgh')) });
     const answer = end(engine.generate(completion('a:')));
     while (model.prefills.length === 0) await settle();

@@ -12,13 +12,13 @@ export interface EngineOptions {
   tokenizer: Tokenizer;
   /** How long loading took, for the timings of each answer. */
   loadMs?: number;
-  /** Steps submitted before the first of them is read back; default 3. */
-  stepsInFlight?: number;
+  /** Submits of steps before the first of them is read back; default 3. */
+  submitsInFlight?: number;
 }
 
 /** An engine on a loaded model. It takes all of the model's slots for itself and lives until the model's device is lost or destroyed. */
-export function createEngine({ model, tokenizer, loadMs = 0, stepsInFlight = 3 }: EngineOptions): TextEngine {
-  const scheduler = new Scheduler(model, stepsInFlight);
+export function createEngine({ model, tokenizer, loadMs = 0, submitsInFlight = 3 }: EngineOptions): TextEngine {
+  const scheduler = new Scheduler(model, submitsInFlight);
   return {
     model,
     tokenizer,

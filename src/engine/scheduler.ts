@@ -22,26 +22,26 @@ interface Running {
 }
 
 /**
- * Continuous batching, first come, first served: generations join and leave the steps that all running ones share. Several steps are
- * in flight, so an end is seen late; the tokens that came after it are ignored and their KV is forgotten.
+ * Continuous batching, first come, first served: generations join and leave the steps that all running ones share. Several submits
+ * are in flight, so an end is seen late; the tokens that came after it are ignored and their KV is forgotten.
  */
 export class Scheduler {
   readonly #model: LoadedModel;
   readonly #slots: SlotCache;
-  readonly #stepsInFlight: number;
+  readonly #submitsInFlight: number;
   readonly #waiting: Generation[] = [];
   readonly #running = new Set<Running>();
   #admitting = false;
-  #steps = 0;
+  #submits = 0;
   readonly #pace = new StepPace();
-  /** When the last step came back. */
+  /** When the last submit came back. */
   #steppedAt = 0;
   #lost: LapisError | undefined;
 
-  constructor(model: LoadedModel, stepsInFlight: number) {
+  constructor(model: LoadedModel, submitsInFlight: number) {
     this.#model = model;
     this.#slots = new SlotCache(model);
-    this.#stepsInFlight = stepsInFlight;
+    this.#submitsInFlight = submitsInFlight;
     void model.lost.then((sentence) => this.#lose(sentence));
   }
 
@@ -131,20 +131,20 @@ export class Scheduler {
   }
 
   #submitSteps(): void {
-    while (this.#steps < this.#stepsInFlight) {
+    while (this.#submits < this.#submitsInFlight) {
       const batch = this.#nextBatch();
       if (batch.length === 0) return;
       void this.#step(batch, this.#count(batch));
     }
   }
 
-  /** How many steps a batch should take in one submit: with fewer in flight the GPU would wait for the next. */
+  /** How many steps a batch should take in one submit. */
   #count(batch: Running[]): number {
     const { together } = this.#pace;
     const wanted = batch.every(
       ({ asked, generation: { mask, request } }) => !mask && asked + together <= request.maxTokens,
     );
-    return wanted && this.#stepsInFlight > together ? together : 1;
+    return wanted ? together : 1;
   }
 
   #nextBatch(): Running[] {
@@ -152,7 +152,7 @@ export class Scheduler {
     return [...this.#running].filter((running) => {
       const { generation, asked, inFlight, decoding } = running;
       if (!decoding || generation.done || asked >= generation.request.maxTokens) return false;
-      return inFlight < (generation.mask ? 1 : this.#stepsInFlight) && this.#setMask(running);
+      return inFlight < (generation.mask ? 1 : this.#submitsInFlight) && this.#setMask(running);
     });
   }
 
@@ -173,10 +173,10 @@ export class Scheduler {
    * have been overtaken by a later call.
    */
   async #step(batch: Running[], count: number): Promise<void> {
-    this.#steps += count;
+    this.#submits++;
     for (const running of batch) {
       running.asked += count;
-      running.inFlight += count;
+      running.inFlight++;
     }
     const askedAt = performance.now();
     let result: SampledToken[][] | LapisError;
@@ -191,9 +191,9 @@ export class Scheduler {
     const now = performance.now();
     this.#pace.took(count, now - Math.max(askedAt, this.#steppedAt));
     this.#steppedAt = now;
-    this.#steps -= count;
+    this.#submits--;
     batch.forEach((running, i) => {
-      running.inFlight -= count;
+      running.inFlight--;
       if (result instanceof LapisError) {
         running.broken = true;
         running.generation.fail(result);

@@ -38,7 +38,7 @@ export interface MeasureOptions {
   onProgress?: (done: number, total: number) => void;
 }
 
-/** Steps that are submitted before the first of them has been read back. */
+/** Submits of steps before the first of them has been read back. */
 const IN_FLIGHT = 4;
 const PROFILED_TOKENS = 8;
 
@@ -147,7 +147,7 @@ export async function timeDecoding(
   const pace = new StepPace();
   try {
     while (intervals.length < count) {
-      while (asked < count && asked - intervals.length < IN_FLIGHT) {
+      while (asked < count && inFlight.length < IN_FLIGHT) {
         const together = Math.min(pace.together, count - asked);
         inFlight.push(model.steps(slots, together));
         asked += together;
