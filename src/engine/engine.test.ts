@@ -65,15 +65,18 @@ describe('one generation', () => {
   });
 
   test.each([
-    { stepMs: 0, most: 2 },
-    { stepMs: 5, most: 1 },
-  ])('takes $most steps together where one takes $stepMs ms, and none beyond the limit', async ({ stepMs, most }) => {
-    const { engine, model } = start({ next: () => COLON, stepMs });
-    const last = await end(engine.generate(completion('x', { maxTokens: 20 })));
-    expect(last.tokens).toHaveLength(20);
-    expect(Math.max(...model.submits)).toBe(most);
-    expect(model.stepped).toHaveLength(19);
-  });
+    { stepMs: 0, most: 2, tokens: 200 },
+    { stepMs: 5, most: 1, tokens: 20 },
+  ])(
+    'takes $most steps together where one takes $stepMs ms, and none beyond the limit',
+    async ({ stepMs, most, tokens }) => {
+      const { engine, model } = start({ next: () => COLON, stepMs });
+      const last = await end(engine.generate(completion('x', { maxTokens: tokens })));
+      expect(last.tokens).toHaveLength(tokens);
+      expect(Math.max(...model.submits)).toBe(most);
+      expect(model.stepped).toHaveLength(tokens - 1);
+    },
+  );
 
   test('has several submits in flight', async () => {
     const { engine, model } = start({ next: says(tokenizer.encode('abcdefgh')) });
@@ -140,6 +143,14 @@ describe('one generation', () => {
     expect(await end(engine.generate(completion('a'), { mask }))).toMatchObject({ text: 'abc', finishReason: 'stop' });
     expect(asked).toEqual([[], ids.slice(0, 1), ids.slice(0, 2), ids]);
     expect(model.stepped).toHaveLength(3);
+  });
+
+  test('beside one with a mask nobody takes steps together', async () => {
+    const { engine, model } = start({ next: () => COLON });
+    const masked = end(engine.generate(completion('m', { maxTokens: 60 }), { mask: () => Uint32Array.of(COLON) }));
+    const other = end(engine.generate(completion('x', { maxTokens: 60 })));
+    for (const { tokens } of await Promise.all([masked, other])) expect(tokens).toHaveLength(60);
+    expect(Math.max(...model.submits)).toBe(1);
   });
 
   test('a mask that throws ends its own generation only', async () => {

@@ -4,7 +4,7 @@ import { LapisError } from '../protocol/errors.ts';
 import type { Generation } from './generation.ts';
 import { SlotCache, type SlotLease } from './slot-cache.ts';
 
-/** `LoadedModel.steps` takes no more. */
+/** `LoadedModel.steps` takes no more slots. */
 const MAX_TOGETHER = 8;
 const MAX_WAITING = 64;
 
@@ -138,13 +138,12 @@ export class Scheduler {
     }
   }
 
-  /** How many steps a batch should take in one submit. */
+  /** How many steps a batch should take in one submit. One with a mask goes step by step, and waits for what others have in flight. */
   #count(batch: Running[]): number {
     const { together } = this.#pace;
-    const wanted = batch.every(
-      ({ asked, generation: { mask, request } }) => !mask && asked + together <= request.maxTokens,
-    );
-    return wanted ? together : 1;
+    const masked = [...this.#running].some(({ generation }) => generation.mask);
+    const wanted = batch.every(({ asked, generation }) => asked + together <= generation.request.maxTokens);
+    return wanted && !masked ? together : 1;
   }
 
   #nextBatch(): Running[] {

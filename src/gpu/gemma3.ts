@@ -79,8 +79,8 @@ export class Gemma3 implements LoadedModel {
   #logitsOf: Slot[] = [];
   /** Settled when the last step asked for has been submitted. */
   #lastStep: Promise<unknown> = Promise.resolve();
-  /** Steps asked for that have yet to be submitted. */
-  #unsubmittedSteps = 0;
+  /** Calls for steps that have yet to be submitted. */
+  #unsubmitted = 0;
   /** Slots whose ids stand in the generated rows. */
   #generatedRows: Slot[] = [];
 
@@ -204,7 +204,7 @@ export class Gemma3 implements LoadedModel {
   }
 
   cloneSlot(slot: Slot): Slot | undefined {
-    if (this.#unsubmittedSteps > 0) {
+    if (this.#unsubmitted > 0) {
       throw new LapisError('internal', 'A slot was to be cloned while a step waited for its compilation.');
     }
     const clone = this.openSlot();
@@ -320,10 +320,10 @@ export class Gemma3 implements LoadedModel {
     // Positions count from the call on; what must be compiled first may not let a later step overtake.
     const positions = states.map((state) => state.position);
     for (const state of states) state.position += count;
-    this.#unsubmittedSteps++;
+    this.#unsubmitted++;
     const submission = this.#lastStep
       .then(() => this.#submitSteps(slots, positions, count))
-      .finally(() => this.#unsubmittedSteps--);
+      .finally(() => this.#unsubmitted--);
     this.#lastStep = submission.catch(() => undefined);
     return (await submission).results;
   }
@@ -369,11 +369,8 @@ export class Gemma3 implements LoadedModel {
     state.position += tokens.length;
     const { prompt } = this.#buffers;
     const { queue } = this.#device.device;
-    queue.writeBuffer(
-      prompt.rows.buffer,
-      0,
-      new Uint32Array(tokens.flatMap((token, i) => [slot, first + i, token, 0])),
-    );
+    const { buffer, offset = 0 } = prompt.rows;
+    queue.writeBuffer(buffer, offset, new Uint32Array(tokens.flatMap((token, i) => [slot, first + i, token, 0])));
     queue.writeBuffer(prompt.batch, 0, new Uint32Array([tokens.length, tokens.length - 1, 0, 0]));
     const shape = { rows: tokens.length, positions: state.position };
     const last = sampling.length > 0;

@@ -111,7 +111,7 @@ function accessOf(
     return { detour: from.scalar === to.scalar ? 0 : 1, element };
   }
   if (access !== 'read') return undefined;
-  if (to.words === 1) {
+  if (to.words === 1 && !to.struct) {
     const word = (at: string) => `(${first}u + (${at}))`;
     return { detour: 2, element: (at) => cast(`${name}[${word(at)} / ${from.words}u][${word(at)} % ${from.words}u]`) };
   }

@@ -13,6 +13,7 @@ export interface BenchmarkResult {
   prefillTokensPerSecond: number;
   /** Of all sessions together. */
   decodeTokensPerSecond: number;
+  /** Tokens that come together share the time since those before. */
   interTokenMs: { p50: number; p95: number };
   firstTokenMs: number;
   loadMs: number;

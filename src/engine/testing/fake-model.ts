@@ -91,7 +91,7 @@ export class FakeModel implements LoadedModel {
     this.#openGate();
   }
 
-  /** From here on prefill and step reject. */
+  /** From here on prefill and steps reject. */
   fail(error: Error): void {
     this.#failure = error;
   }
