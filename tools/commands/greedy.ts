@@ -43,7 +43,7 @@ export async function run(args: string[], { signal }: CommandContext): Promise<v
     const ids = [(await model.prefill(slot, tokens, { signal })).token];
     while (ids.length < maxTokens && !stop.has(ids.at(-1)!)) {
       signal.throwIfAborted();
-      const [{ token }] = await model.step([slot]);
+      const [[{ token }]] = await model.steps([slot], 1);
       ids.push(token);
     }
     process.stdout.write(`${ids.join(',')}\n`);
