@@ -2,27 +2,22 @@ import type { Gemma3Config } from '../model/config.ts';
 import type { ModelSource, WeightProgress } from '../model/source.ts';
 import { LapisError } from '../protocol/errors.ts';
 import type { SamplingOptions } from '../protocol/generation.ts';
-import { createModelBuffers, type ModelBuffers, maskWords } from './buffers.ts';
+import { allocateModel } from './allocate-model.ts';
+import { type ModelBuffers, maskWords } from './buffers.ts';
 import type { LoadedModel, SampledToken, Slot } from './contract.ts';
-import { COPY_DST, COPY_SRC, type GpuDevice, MAP_MODE_READ, MAP_READ } from './device.ts';
+import { COPY_DST, COPY_SRC, type GpuDevice } from './device.ts';
 import { generatedPlan, headPlan, promptPlan } from './gemma3-plan.ts';
 import { Gemma3WeightMap } from './gemma3-weights.ts';
-import { type Dispatch, encode } from './kernel.ts';
-import {
-  packSlotSampler,
-  parseResult,
-  RESULT_WORDS,
-  SLOT_SAMPLER_OFFSET,
-  samplerMode,
-} from './kernels/sample/options.ts';
+import type { Dispatch } from './kernel.ts';
+import { packSlotSampler, SLOT_SAMPLER_OFFSET, samplerMode } from './kernels/sample/options.ts';
 import { Sampler } from './kernels/sample/sample.ts';
 import { chooseKernels } from './known-answer.ts';
-import { KvCache } from './kv-cache.ts';
+import type { KvCache } from './kv-cache.ts';
 import { canGate } from './linear.ts';
 import { rowsTogether } from './linear-operands.ts';
 import type { PlanContext } from './plan-context.ts';
-import { type BatchShape, encodePlan, type PlanStep } from './plan-step.ts';
-import type { Profiler } from './profiler.ts';
+import { PlanRunner } from './plan-runner.ts';
+import type { PlanStep } from './plan-step.ts';
 import { PromptPace } from './prompt-pace.ts';
 import { MAX_GENERATED_ROWS, SLOT_WORDS } from './rows.ts';
 import { MAX_STEPS_TOGETHER } from './step-pace.ts';
@@ -55,10 +50,7 @@ export class Gemma3 implements LoadedModel {
   readonly config: Gemma3Config;
   /** Why slower kernels are used than the device's features promise, in a sentence for a person. */
   kernelNotice: string | undefined;
-  /** While set, every dispatch is timed in a pass of its own (bench). */
-  profiler: Profiler | undefined;
-  /** Dispatches submitted so far (bench). */
-  dispatches = 0;
+  readonly runner: PlanRunner;
   readonly #device: GpuDevice;
   readonly #map: Gemma3WeightMap;
   readonly #context: PlanContext;
@@ -74,7 +66,6 @@ export class Gemma3 implements LoadedModel {
   readonly #generatedSampler: Sampler;
   /** By the number of rows that they take together. */
   readonly #generatedPlans = new Map<number, Promise<PlanStep[]>>();
-  readonly #freeReadBacks: GPUBuffer[] = [];
   /** Slots of the batch whose logits stand in the logits buffer, by row. */
   #logitsOf: Slot[] = [];
   /** Settled when the last step asked for has been submitted. */
@@ -96,6 +87,7 @@ export class Gemma3 implements LoadedModel {
     this.#map = map;
     this.#buffers = context.buffers;
     this.#cache = context.cache;
+    this.runner = new PlanRunner(context.device, context.buffers.results);
     this.config = context.config;
     this.contextTokens = context.contextTokens;
     this.slotCount = slotCount;
@@ -132,10 +124,7 @@ export class Gemma3 implements LoadedModel {
     device.device.pushErrorScope('out-of-memory');
     const map = new Gemma3WeightMap(device, source);
     const needsGateUp = map.weights.layers.some((layer) => layer.gateUp.length > 1 || !canGate(layer.gateUp[0]!));
-    const cache = new KvCache(device, config, { slotCount, contextTokens, slack: chunk });
-    const generatedRows = cache.rows;
-    const shape = { slotCount, contextTokens, chunk, needsGateUp, generatedRows };
-    const buffers = createModelBuffers(device, config, shape);
+    const { cache, buffers } = allocateModel(device, config, { slotCount, contextTokens, chunk, needsGateUp });
     const allocated = device.device.popErrorScope().then((error) => {
       if (!error) return;
       const megabytes = Math.ceil(device.bytes / 1e6);
@@ -284,9 +273,9 @@ export class Gemma3 implements LoadedModel {
       const last = done + count === total;
       const beganAt = performance.now();
       const chunk = Array.prototype.slice.call(tokens, done, done + count);
-      result = this.#submitPrompt(slot, chunk, last ? sampling : [], cut.steps);
+      result = this.#submitPrompt(slot, chunk, last ? sampling : undefined, cut.steps);
       // It is awaited below; a device that is lost before may not leave a rejection that nobody handles.
-      result.catch(() => undefined);
+      result?.catch(() => undefined);
       done += count;
       // One chunk ahead of the GPU keeps it busy and a cancellation prompt.
       await before;
@@ -346,7 +335,8 @@ export class Gemma3 implements LoadedModel {
     }
     const end = Math.max(...positions) + 1;
     const shapes = Array.from({ length: count }, (_, step) => ({ rows: slots.length, positions: end + step }));
-    return { results: this.#submit(plan, shapes, slots, sampling) };
+    this.#logitsOf = [...slots];
+    return { results: this.runner.sample(plan, shapes, { dispatches: sampling, rows: slots.length }) };
   }
 
   async logits(slot: Slot): Promise<Float32Array> {
@@ -362,7 +352,13 @@ export class Gemma3 implements LoadedModel {
     this.#device.destroy();
   }
 
-  #submitPrompt(slot: Slot, tokens: number[], sampling: Dispatch[], stepsASubmit: number): Promise<SampledToken[][]> {
+  /** Submits a chunk; with `sampling`, the sampler behind it, whose token it gives. */
+  #submitPrompt(
+    slot: Slot,
+    tokens: number[],
+    sampling: Dispatch[] | undefined,
+    stepsASubmit: number,
+  ): Promise<SampledToken[][]> | undefined {
     const state = this.#state(slot);
     const first = state.position;
     this.#cache.prepareWrite(slot, first, first + tokens.length);
@@ -373,55 +369,17 @@ export class Gemma3 implements LoadedModel {
     queue.writeBuffer(buffer, offset, new Uint32Array(tokens.flatMap((token, i) => [slot, first + i, token, 0])));
     queue.writeBuffer(prompt.batch, 0, new Uint32Array([tokens.length, tokens.length - 1, 0, 0]));
     const shape = { rows: tokens.length, positions: state.position };
-    const last = sampling.length > 0;
-    let plan = last ? [...this.#promptPlan, ...this.#promptHead] : this.#promptPlan;
+    let plan = sampling ? [...this.#promptPlan, ...this.#promptHead] : this.#promptPlan;
     // The GPU begins while the rest is being encoded, which takes milliseconds.
-    for (; plan.length > stepsASubmit && !this.profiler; plan = plan.slice(stepsASubmit)) {
-      void this.#submit(plan.slice(0, stepsASubmit), [shape], [], []);
+    for (; plan.length > stepsASubmit && !this.runner.profiler; plan = plan.slice(stepsASubmit)) {
+      this.runner.submit(plan.slice(0, stepsASubmit), shape);
     }
-    return this.#submit(plan, [shape], last ? [slot] : [], sampling);
-  }
-
-  /** Submits a plan for one shape after the other and, for the slots it samples, the sampler and the read-back. */
-  async #submit(
-    plan: PlanStep[],
-    shapes: BatchShape[],
-    sampled: readonly Slot[],
-    sampling: Dispatch[],
-  ): Promise<SampledToken[][]> {
-    const { device } = this.#device;
-    this.dispatches += shapes.length * (plan.length + sampling.length);
-    const encoder = device.createCommandEncoder();
-    const readBack = sampled.length > 0 ? this.#readBack() : undefined;
-    const bytes = sampled.length * RESULT_WORDS * 4;
-    for (const [step, shape] of shapes.entries()) {
-      if (this.profiler) {
-        this.profiler.encode(encoder, plan, sampling, shape);
-      } else {
-        const pass = encoder.beginComputePass();
-        encodePlan(pass, plan, shape);
-        encode(pass, sampling);
-        pass.end();
-      }
-      if (readBack) encoder.copyBufferToBuffer(this.#buffers.results, 0, readBack, step * bytes, bytes);
+    if (!sampling) {
+      this.runner.submit(plan, shape);
+      return undefined;
     }
-    device.queue.submit([encoder.finish()]);
-    if (!readBack) return [];
-    this.#logitsOf = [...sampled];
-    try {
-      await readBack.mapAsync(MAP_MODE_READ);
-    } catch (cause) {
-      throw new LapisError('device-lost', 'The GPU device was lost while a token was being read back.', { cause });
-    }
-    const words = new Uint32Array(readBack.getMappedRange()).slice(0, (shapes.length * bytes) / 4);
-    readBack.unmap();
-    this.#freeReadBacks.push(readBack);
-    return shapes.map((_, step) => sampled.map((_, row) => parseResult(words, step * sampled.length + row)));
-  }
-
-  #readBack(): GPUBuffer {
-    const bytes = MAX_STEPS_TOGETHER * MAX_GENERATED_ROWS * RESULT_WORDS * 4;
-    return this.#freeReadBacks.pop() ?? this.#device.createBuffer('read back', bytes, MAP_READ | COPY_DST);
+    this.#logitsOf = [slot];
+    return this.runner.sample(plan, [shape], { dispatches: sampling, rows: 1 });
   }
 
   /** What samples these slots, compiled: awaited before anything is written, so that what is written and submitted stays together. */

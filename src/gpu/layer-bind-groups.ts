@@ -43,7 +43,7 @@ export function bindLayer(context: PlanContext, index: number, steps: readonly S
   return bindTogether(
     context.device,
     `layer ${index}`,
-    { views: viewsOf(context, layer, index), known: [ofOneRow(context.buffers)] },
+    { views: viewsOf(context, layer, index), known: [batchOfOneRow(context.buffers)] },
     steps,
   );
 }
@@ -58,7 +58,7 @@ export function bindOutputNorm(
     { binding: weights.outputNorm.weights.buffer, access: 'read', type: 'array<vec4<f32>>' },
     { binding: buffers.normed, access: 'read_write', type: 'array<f32>' },
   ];
-  return bindTogether(device, 'output norm', { views, known: [ofOneRow(buffers)] }, steps);
+  return bindTogether(device, 'output norm', { views, known: [batchOfOneRow(buffers)] }, steps);
 }
 
 function viewsOf({ buffers, cache }: PlanContext, layer: LayerWeights, index: number): View[] {
@@ -91,7 +91,7 @@ function activationViews({ ofOneRow: { quads, elements } }: ModelBuffers): View[
   ];
 }
 
-/** The batch of one generated row. */
-function ofOneRow({ generated }: ModelBuffers): Known {
+/** What `Gemma3` writes into the batch for one generated row. */
+function batchOfOneRow({ generated }: ModelBuffers): Known {
   return { binding: generated.batch, value: 'Batch(1u, 0u, 1u, 0u)' };
 }

@@ -1,8 +1,7 @@
 import type { Gemma3Config } from '../model/config.ts';
-import { createModelBuffers } from './buffers.ts';
+import { allocateModel } from './allocate-model.ts';
 import type { GpuDevice, GpuFeatures } from './device.ts';
 import { DEFAULT_CONTEXT, DEFAULT_SLOTS } from './gemma3.ts';
-import { KvCache } from './kv-cache.ts';
 
 /** Prompt rows a chunk on a GPU, at most; a CPU adapter takes fewer, and needs that much less. */
 const CHUNK = 256;
@@ -17,9 +16,7 @@ export function gpuBytesNeeded(config: Gemma3Config, weightBytes: number): numbe
   const device = counter as unknown as GpuDevice;
   const contextTokens = Math.min(config.contextLength, DEFAULT_CONTEXT);
   const chunk = Math.min(contextTokens, CHUNK);
-  const shape = { slotCount: DEFAULT_SLOTS, contextTokens };
-  const { rows: generatedRows } = new KvCache(device, config, { ...shape, slack: chunk });
-  createModelBuffers(device, config, { ...shape, chunk, needsGateUp: false, generatedRows });
+  allocateModel(device, config, { slotCount: DEFAULT_SLOTS, contextTokens, chunk, needsGateUp: false });
   return weightBytes + counter.bytes;
 }
 

@@ -15,16 +15,21 @@ test('a measurement has every figure, tells how far it is, and leaves a slot as 
     const slots = [model.openSlot()!, model.openSlot()!];
     const progress: number[] = [];
     let total = 0;
+    let began = 0;
+    let warmed = 0;
     const result = await measureModel(measured, {
       ...OPTIONS,
-      warmUpMs: 50,
+      warmUpMs: 1000,
       slots,
       signal: new AbortController().signal,
       onProgress(done, of) {
+        if (progress.length === 0) began = performance.now();
+        if (done <= of / 3) warmed = performance.now();
         progress.push(done);
         total = of;
       },
     });
+    expect(warmed - began).toBeGreaterThan(900);
     // Two slots with a context and a prompt each, and the steps that both take; one run to warm up.
     expect(total).toBe(3 * (2 * (3 + 5) + 7));
     expect(progress).toEqual(progress.toSorted((a, b) => a - b));

@@ -55,6 +55,7 @@ export async function measureModel(measured: MeasuredModel, options: MeasureOpti
       options.onProgress?.(Math.min(doneBefore + done, (run + 1) * runTokens), (runs + 1) * runTokens);
     return measureRun(model, options, run, onTokens);
   };
+  // Progress waits at the end of the first run while others follow it.
   const start = performance.now();
   for (let again = 0; again === 0 || performance.now() - start < (options.warmUpMs ?? 0); again++) {
     await measureNext(0, again * runTokens);
@@ -117,14 +118,14 @@ async function measureRun(
     await prefill(slot, promptTokens, run + 1);
     firstTokenMs = performance.now() - start;
   }
-  const dispatchesBefore = model.dispatches;
+  const dispatchesBefore = model.runner.dispatches;
   const cpuBefore = cpuMs();
   const decoded = await timeDecoding(model, slots, decodeTokens, { signal, onToken: () => onTokens(++done) });
   return {
     firstTokenMs,
     decodeMs: decoded.ms,
     cpuMs: cpuMs() - cpuBefore,
-    dispatches: model.dispatches - dispatchesBefore,
+    dispatches: model.runner.dispatches - dispatchesBefore,
     intervals: decoded.intervals,
   };
 }
@@ -178,12 +179,12 @@ async function profile(model: Gemma3, device: GpuDevice, options: MeasureOptions
   empty(model, slot);
   if (context > 0) await model.prefill(slot, randomTokens(context, model, 0), { signal });
   try {
-    model.profiler = prefill;
+    model.runner.profiler = prefill;
     await model.prefill(slot, randomTokens(promptTokens, model, 1), { signal });
-    model.profiler = decode;
+    model.runner.profiler = decode;
     for (let token = 0; token < tokens; token++) await model.step([slot]);
   } finally {
-    model.profiler = undefined;
+    model.runner.profiler = undefined;
   }
   const decoded = await decode.results();
   return {

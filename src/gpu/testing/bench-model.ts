@@ -1,11 +1,11 @@
 import type { Gemma3Config } from '../../model/config.ts';
 import type { ModelSource } from '../../model/source.ts';
-import { type BatchBuffers, createModelBuffers, type ModelBuffers } from '../buffers.ts';
+import { allocateModel } from '../allocate-model.ts';
+import type { BatchBuffers, ModelBuffers } from '../buffers.ts';
 import type { GpuDevice } from '../device.ts';
 import { generatedPlan, promptPlan } from '../gemma3-plan.ts';
 import { Gemma3WeightMap } from '../gemma3-weights.ts';
 import type { Dispatch } from '../kernel.ts';
-import { KvCache } from '../kv-cache.ts';
 import { canGate } from '../linear.ts';
 import type { PlanContext } from '../plan-context.ts';
 import type { PlanStep } from '../plan-step.ts';
@@ -46,10 +46,7 @@ export class BenchModel {
     const slotCount = MAX_GENERATED_ROWS;
     const map = new Gemma3WeightMap(device, source);
     const needsGateUp = map.weights.layers.some((layer) => layer.gateUp.length > 1 || !canGate(layer.gateUp[0]!));
-    const cache = new KvCache(device, config, { slotCount, contextTokens, slack: chunk });
-    const generatedRows = cache.rows;
-    const shape = { slotCount, contextTokens, chunk, needsGateUp, generatedRows };
-    const buffers = createModelBuffers(device, config, shape);
+    const { cache, buffers } = allocateModel(device, config, { slotCount, contextTokens, chunk, needsGateUp });
     await map.upload(source, {});
     const { maxStorageBuffersPerShaderStage: storageBuffers } = device.device.limits;
     const context = { device, config, weights: map.weights, cache, buffers, contextTokens, storageBuffers };

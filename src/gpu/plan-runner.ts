@@ -1,0 +1,88 @@
+import { LapisError } from '../protocol/errors.ts';
+import type { SampledToken } from './contract.ts';
+import { COPY_DST, type GpuDevice, MAP_MODE_READ, MAP_READ } from './device.ts';
+import { type Dispatch, encode } from './kernel.ts';
+import { parseResult, RESULT_WORDS } from './kernels/sample/options.ts';
+import { type BatchShape, encodePlan, type PlanStep } from './plan-step.ts';
+import type { Profiler } from './profiler.ts';
+import { MAX_GENERATED_ROWS } from './rows.ts';
+import { MAX_STEPS_TOGETHER } from './step-pace.ts';
+
+/** What samples the rows of a plan. */
+export interface Sampling {
+  dispatches: Dispatch[];
+  /** How many rows it samples. */
+  rows: number;
+}
+
+/** Submits plans, and reads back what they sample. */
+export class PlanRunner {
+  /** While set, every dispatch is timed in a pass of its own (bench). */
+  profiler: Profiler | undefined;
+  /** Dispatches submitted so far (bench). */
+  dispatches = 0;
+  readonly #device: GpuDevice;
+  /** u32 [8][RESULT_WORDS], which the sampler writes. */
+  readonly #results: GPUBuffer;
+  readonly #freeReadBacks: GPUBuffer[] = [];
+
+  constructor(device: GpuDevice, results: GPUBuffer) {
+    this.#device = device;
+    this.#results = results;
+  }
+
+  /** Submits a plan that samples nothing. */
+  submit(plan: readonly PlanStep[], shape: BatchShape): void {
+    const encoder = this.#device.device.createCommandEncoder();
+    this.#encode(encoder, plan, shape, []);
+    this.#device.device.queue.submit([encoder.finish()]);
+  }
+
+  /**
+   * Submits a plan and its sampler for one shape after the other, 1 to MAX_STEPS_TOGETHER, in one submit. Gives the tokens of each when they
+   * have been read back. Rejects with `device-lost`.
+   */
+  async sample(
+    plan: readonly PlanStep[],
+    shapes: readonly BatchShape[],
+    sampling: Sampling,
+  ): Promise<SampledToken[][]> {
+    const { device } = this.#device;
+    const encoder = device.createCommandEncoder();
+    const readBack = this.#readBack();
+    const words = sampling.rows * RESULT_WORDS;
+    for (const [step, shape] of shapes.entries()) {
+      this.#encode(encoder, plan, shape, sampling.dispatches);
+      encoder.copyBufferToBuffer(this.#results, 0, readBack, step * words * 4, words * 4);
+    }
+    device.queue.submit([encoder.finish()]);
+    try {
+      await readBack.mapAsync(MAP_MODE_READ);
+    } catch (cause) {
+      throw new LapisError('device-lost', 'The GPU device was lost while a token was being read back.', { cause });
+    }
+    const results = new Uint32Array(readBack.getMappedRange()).slice(0, shapes.length * words);
+    readBack.unmap();
+    this.#freeReadBacks.push(readBack);
+    return shapes.map((_, step) =>
+      Array.from({ length: sampling.rows }, (_, row) => parseResult(results, step * sampling.rows + row)),
+    );
+  }
+
+  #encode(encoder: GPUCommandEncoder, plan: readonly PlanStep[], shape: BatchShape, sampling: Dispatch[]): void {
+    this.dispatches += plan.length + sampling.length;
+    if (this.profiler) {
+      this.profiler.encode(encoder, plan, sampling, shape);
+      return;
+    }
+    const pass = encoder.beginComputePass();
+    encodePlan(pass, plan, shape);
+    encode(pass, sampling);
+    pass.end();
+  }
+
+  #readBack(): GPUBuffer {
+    const bytes = MAX_STEPS_TOGETHER * MAX_GENERATED_ROWS * RESULT_WORDS * 4;
+    return this.#freeReadBacks.pop() ?? this.#device.createBuffer('read back', bytes, MAP_READ | COPY_DST);
+  }
+}
