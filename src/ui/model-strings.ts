@@ -132,6 +132,7 @@ export const modelStrings = {
     text: 'Drop a Gemma 3 .gguf file here, or a folder: one that Lapis exported, or one from Hugging Face. It is copied into Lapis’s storage.',
     file: 'Choose file…',
     folder: 'Choose folder…',
+    queued: 'It begins as soon as the engine has started.',
     notGguf: (name: string) => `“${name}” is not a .gguf file.`,
     one: 'Drop one file or folder at a time.',
     failed: 'What was dropped could not be read.',

@@ -263,6 +263,42 @@ describe.skipIf(!executablePath)('the models in the settings', () => {
     expect(await calls(page, 'importModel')).toEqual([['my.gguf']]);
   });
 
+  test('come from a file or folder that was chosen while the engine starts', async () => {
+    await using opened = await open({ starting: true });
+    const { page } = opened;
+    const buffer = Buffer.from('GGUF');
+    const start = () => page.evaluate(() => (globalThis as never as Steered).page.host.start());
+    await page.locator('input[type=file]').setInputFiles({ name: 'my.gguf', mimeType: '', buffer });
+    await page.getByText('It begins as soon as the engine has started.').waitFor();
+    expect(await page.getByRole('alert').count()).toBe(0);
+    await start();
+    await page.locator('.card.chosen', { hasText: 'my.gguf' }).waitFor();
+    expect(await calls(page, 'importModel')).toEqual([['my.gguf']]);
+    await expect.poll(() => page.getByText('It begins as soon').count()).toBe(0);
+
+    await page.reload();
+    await pickFolder(page, 'gemma-3-1b-it');
+    await page.getByRole('button', { name: 'Choose folder…' }).click();
+    await page.getByText('It begins as soon as the engine has started.').waitFor();
+    await start();
+    await page.locator('.card.chosen', { hasText: 'gemma-3-1b-it' }).waitFor();
+  });
+
+  test('that are chosen for an engine that does not start are refused for that reason', async () => {
+    await using opened = await open({ starting: true });
+    const { page } = opened;
+    await page
+      .locator('input[type=file]')
+      .setInputFiles({ name: 'my.gguf', mimeType: '', buffer: Buffer.from('GGUF') });
+    await page.evaluate(() => {
+      const { host } = (globalThis as never as Steered).page;
+      host.failNext('watchStatus', new Error('The engine did not start') as never);
+      host.start();
+    });
+    await page.locator('.drop').getByRole('alert').getByText('The engine did not start.').waitFor();
+    expect(await page.getByText('Another model is being worked on').count()).toBe(0);
+  });
+
   test('come from a folder', async () => {
     await using opened = await open({});
     const { page } = opened;

@@ -66,6 +66,18 @@ describe('the state of the host', () => {
     state.dispose();
   });
 
+  test('waits for an engine that starts, and tries anew to reach one that did not', async () => {
+    const host = fakeHost({ starting: true });
+    host.failNext('watchStatus', new LapisError('peer-lost', 'It did not start.'));
+    const state = createHostState(host, { chat: false });
+    const first = state.reached();
+    host.start();
+    await expect(first).rejects.toMatchObject({ message: 'It did not start.' });
+    expect((await state.reached()).selectedModelId).toBe('demo');
+    expect(state.unreachable.value).toBeUndefined();
+    state.dispose();
+  });
+
   test('what the person cancelled is no failure', async () => {
     const state = createHostState(fakeHost(), { chat: false });
     expect(await state.attempt(() => Promise.reject(new LapisError('aborted', 'Cancelled.')))).toBe(false);

@@ -1,5 +1,5 @@
 import type { ReadonlySignal, Signal } from '@preact/signals';
-import { signal } from '@preact/signals';
+import { effect, signal } from '@preact/signals';
 import { LapisError } from '../../protocol/errors.ts';
 import type { Timings } from '../../protocol/generation.ts';
 import type { ChatEvent, ChatSnapshot, HostStatus, LapisHost, ModelEntry } from '../../protocol/host.ts';
@@ -19,6 +19,8 @@ export interface HostState {
   readonly failure: Signal<LapisError | undefined>;
   /** Takes the streams up again after `unreachable`. */
   reconnect(): void;
+  /** The status, for which it waits while the engine starts; tries anew to reach one that is unreachable. Rejects with `unreachable`. */
+  reached(): Promise<HostStatus>;
   /** Runs what the person asked for; its error becomes `failure`. Resolves to whether it succeeded. */
   attempt(action: () => Promise<unknown>): Promise<boolean>;
   dispose(): void;
@@ -84,6 +86,8 @@ export function createHostState(host: LapisHost, watches: { chat: boolean }): Ho
     ended.abort();
     ended = new AbortController();
     unreachable.value = undefined;
+    // What was known of an engine that is gone says nothing about the next.
+    status.value = undefined;
     modelsKnownFor = '';
     follow(() => host.watchStatus(), onStatus, ended.signal);
     if (watches.chat) follow(() => host.watchChat(), onChat, ended.signal);
@@ -99,6 +103,18 @@ export function createHostState(host: LapisHost, watches: { chat: boolean }): Ho
     unreachable,
     failure,
     reconnect: start,
+    async reached() {
+      if (unreachable.value) start();
+      let stop = () => {};
+      await new Promise<void>((resolve) => {
+        stop = effect(() => {
+          if (unreachable.value || status.value) resolve();
+        });
+      });
+      stop();
+      if (unreachable.value) throw unreachable.value;
+      return status.value!;
+    },
     async attempt(action) {
       failure.value = undefined;
       try {

@@ -78,6 +78,11 @@ export function ImportModel({ running, actions }: { running?: Running; actions: 
           onCancel={actions.cancelActivity}
         />
       )}
+      {actions.isQueued('') && (
+        <p class="quiet" role="status">
+          {words.queued}
+        </p>
+      )}
       {failure && <Trouble error={failure} />}
     </div>
   );

@@ -21,6 +21,8 @@ export interface ModelActions {
   /** Why the last action failed, if it was for this model (`''` for what has no model yet). */
   failureOf(id: string): ErrorPayload | undefined;
   outcomeOf(id: string): Outcome | undefined;
+  /** Whether something that was asked for this model (`''` as above) begins when the engine has started. */
+  isQueued(id: string): boolean;
   /** Said aloud by screen readers. */
   announcement: string;
   hasAccepted(termsUrl: string): boolean;
@@ -46,6 +48,7 @@ export interface ModelActions {
 export function useModelActions(state: HostState): ModelActions {
   const { host } = state;
   const subject = useSignal<string | undefined>(undefined);
+  const queued = useSignal<string | undefined>(undefined);
   const outcome = useSignal<{ id: string; outcome: Outcome } | undefined>(undefined);
   const accepted = useSignal<readonly string[]>([]);
   const announcement = useSignal('');
@@ -68,11 +71,19 @@ export function useModelActions(state: HostState): ModelActions {
     outcome.value = undefined;
     return state.attempt(action);
   };
-  /** One model is worked on at a time; downloads go on beside it. */
-  const actAlone = async (id: string, action: () => Promise<unknown>): Promise<boolean> =>
+  /** One model is worked on at a time; downloads go on beside it. While the engine starts nobody knows, so this waits. */
+  const untilFree = async (id: string) => {
+    if (!state.status.value) queued.value = id;
+    try {
+      const { activity } = await state.reached();
+      if (isInTheWay(activity)) throw new LapisError('busy', strings.models.busy);
+    } finally {
+      queued.value = undefined;
+    }
+  };
+  const actAlone = (id: string, action: () => Promise<unknown>): Promise<boolean> =>
     act(id, async () => {
-      const activity = state.status.value?.activity;
-      if (!activity || isInTheWay(activity)) throw new LapisError('busy', strings.models.busy);
+      await untilFree(id);
       await action();
     });
   const report = (id: string, result: Outcome, words: string) => {
@@ -106,11 +117,10 @@ export function useModelActions(state: HostState): ModelActions {
       followed.delete(id);
     }
   };
-  const importBy = (action: () => Promise<unknown>) => void actAlone('', action);
-
   return {
     failureOf: (id) => (subject.value === id ? state.failure.value?.toPayload() : undefined),
     outcomeOf: (id) => (outcome.value?.id === id ? outcome.value.outcome : undefined),
+    isQueued: (id) => queued.value === id,
     announcement: announcement.value,
     hasAccepted: (url) => accepted.value.includes(url),
     accept: (id, url) =>
@@ -141,8 +151,15 @@ export function useModelActions(state: HostState): ModelActions {
     pause: (id) => void act(id, () => host.pauseDownload(id)),
     resume: (id) => void act(id, () => follow(id)),
     cancelDownload: (id) => void act(id, () => host.cancelDownload(id)),
-    importFile: (file) => importBy(() => host.importModel(file)),
-    importFolder: (pick) => importBy(async () => host.importFolder(await pick())),
+    importFile: (file) => void actAlone('', () => host.importModel(file)),
+    importFolder: (pick) =>
+      void act('', async () => {
+        // A picker opens only right after a click, so it cannot wait for the engine.
+        if (state.status.value) await untilFree('');
+        const folder = await pick();
+        await untilFree('');
+        await host.importFolder(folder);
+      }),
     refuseImport: (error) => void act('', () => Promise.reject(error)),
     cancelActivity: () => void state.attempt(() => host.cancelModelActivity()),
   };

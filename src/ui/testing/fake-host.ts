@@ -18,6 +18,8 @@ export interface FakeHost extends LapisHost {
   /** Every call with its arguments, in order. */
   readonly calls: { name: string; args: unknown[] }[];
   setStatus(change: Partial<HostStatus>): void;
+  /** Ends the start of an engine that was `starting`. */
+  start(): void;
   setChat(change: Partial<ChatSnapshot>): void;
   /** Appends to the answer that is being generated. */
   say(text: string): void;
@@ -37,6 +39,8 @@ export interface FakeHost extends LapisHost {
 
 /** The first state of a pretended host; everything may be left out. */
 export interface FakeState {
+  /** Its engine has yet to start: nobody hears of it until then. */
+  starting?: boolean;
   status?: Partial<HostStatus>;
   chat?: Partial<ChatSnapshot>;
   models?: ModelEntry[];
@@ -77,6 +81,12 @@ export function fakeHost(initial: FakeState = {}): FakeHost {
   const statusWatchers = new Set<ReadableStreamDefaultController<HostStatus>>();
   const chatWatchers = new Set<ReadableStreamDefaultController<ChatEvent>>();
   let measuring: ReadableStreamDefaultController<BenchmarkEvent> | undefined;
+  let start = () => {};
+  const started = initial.starting
+    ? new Promise<void>((resolve) => {
+        start = resolve;
+      })
+    : undefined;
   const failures = new Map<string, LapisError>();
   const calls: FakeHost['calls'] = [];
 
@@ -153,8 +163,11 @@ export function fakeHost(initial: FakeState = {}): FakeHost {
       for (const { reject } of waiting) reject(new LapisError('peer-lost', 'The engine died.'));
     },
     failNext: (name, error) => failures.set(name, error),
+    start: () => start(),
 
     async watchStatus() {
+      await started;
+      called('watchStatus');
       return watch(statusWatchers, status);
     },
     async watchChat() {
