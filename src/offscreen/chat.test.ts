@@ -107,7 +107,24 @@ describe('an answer', () => {
     expect((await snapshot()).error).toBeUndefined();
   });
 
-  test('that fails leaves its error and no empty message; the next question carries the unanswered one', async () => {
+  test('that is stopped before it says anything leaves a question that says so and can be answered', async () => {
+    const { chat, tell, snapshot, requests } = await fixture();
+    await chat.send('Hello');
+    await tell();
+    await chat.stop();
+    expect(await snapshot()).toEqual({
+      messages: [{ role: 'user', content: 'Hello' }],
+      generating: false,
+      timings: TIMINGS,
+      error: { code: 'aborted', message: 'The answer was stopped before its first word.' },
+    });
+    await chat.retry();
+    await tell('Hi', 'end');
+    expect(requests[1].prompt).toEqual(requests[0].prompt);
+    expect((await snapshot()).error).toBeUndefined();
+  });
+
+  test('that fails leaves its error and no empty message; the next question leaves the unanswered one out', async () => {
     const { chat, tell, snapshot, requests } = await fixture();
     await chat.send('Hello');
     await tell(new LapisError('device-lost', 'The GPU is gone.'));
@@ -118,10 +135,16 @@ describe('an answer', () => {
     });
     await chat.send('Still there?');
     await tell('Yes', 'end');
-    expect(requests[1].prompt).toEqual({
-      kind: 'chat',
-      messages: [{ role: 'user', content: 'Hello\n\nStill there?' }],
-    });
+    await chat.send('Good.');
+    await tell('Yes', 'end');
+    const answered = [
+      { role: 'user', content: 'Still there?' },
+      { role: 'assistant', content: 'Yes' },
+    ];
+    expect(requests[1].prompt).toEqual({ kind: 'chat', messages: answered.slice(0, 1) });
+    expect(requests[2].prompt).toEqual({ kind: 'chat', messages: [...answered, { role: 'user', content: 'Good.' }] });
+    // It is not lost to sight.
+    expect((await snapshot()).messages[0]).toEqual({ role: 'user', content: 'Hello' });
     expect((await snapshot()).error).toBeUndefined();
   });
 

@@ -115,7 +115,7 @@ export class Chat {
     }, this.#options.saveEveryMs);
     try {
       const { system, sampling, maxTokens } = await this.#options.settings();
-      const turns = alternating(messages);
+      const turns = withoutUnanswered(messages);
       if (system.trim()) turns.unshift({ role: 'system', content: system });
       const request: GenerateRequest = {
         prompt: { kind: 'chat', messages: turns },
@@ -134,7 +134,11 @@ export class Chat {
       state.error = LapisError.from(error).toPayload();
     } finally {
       clearInterval(saver);
+      // What was stopped is no trouble, but a question without an answer says why it has none.
       if (signal.aborted) delete state.error;
+      if (signal.aborted && answer.content === '') {
+        state.error = new LapisError('aborted', 'The answer was stopped before its first word.').toPayload();
+      }
     }
   }
 
@@ -170,13 +174,10 @@ function dropEmptyAnswer(messages: ChatMessage[]): void {
   if (last?.role === 'assistant' && last.content === '') messages.pop();
 }
 
-/** Gemma's turns alternate, but a question whose answer failed stays without one: it goes into the same turn as the next. */
-function alternating(messages: readonly ChatMessage[]): ChatMessage[] {
-  const turns: ChatMessage[] = [];
-  for (const { role, content } of messages) {
-    const last = turns.at(-1);
-    if (last?.role === role) last.content += `\n\n${content}`;
-    else turns.push({ role, content });
-  }
-  return turns;
+/**
+ * Gemma's turns alternate, but a question that failed or was stopped stays without an answer. Once another follows it is left out:
+ * one that did not fit would keep every later one from fitting, and nobody expects an answer to one that they stopped.
+ */
+function withoutUnanswered(messages: readonly ChatMessage[]): ChatMessage[] {
+  return messages.filter(({ role }, index) => role !== 'user' || messages[index + 1]?.role !== 'user');
 }

@@ -166,12 +166,13 @@ export interface ChatSettings {
 
 /** The popup's conversation. It lives in the engine worker and in idb-keyval, so closing the popup loses nothing. */
 export interface ChatSnapshot {
+  /** A question that has no answer stays; once another follows, prompts leave it out. */
   messages: ChatMessage[];
   /** True while the last assistant message grows. */
   generating: boolean;
   /** Of the last finished answer. */
   timings?: Timings;
-  /** Why the last answer ended early. */
+  /** Why the last answer ended early; `aborted` only for one that was stopped before it said anything. */
   error?: ErrorPayload;
 }
 
@@ -233,7 +234,7 @@ export interface LapisHost {
   /** Adds a user message and starts the answer; `busy` while one is being generated. */
   sendChat(text: string): Promise<void>;
   stopChat(): Promise<void>;
-  /** Drops the last answer and generates it again. */
+  /** Drops the last answer, if there is one, and answers the last question again. */
   retryChat(): Promise<void>;
   newChat(): Promise<void>;
   /** Of the selected model: what the person has set, and that model's defaults for the rest. */

@@ -181,6 +181,12 @@ const EVERY_DOWNLOAD: Partial<HostStatus> = {
   })),
 };
 
+const STOPPED = { code: 'aborted', message: 'The answer was stopped before its first word.' } as const;
+const TOO_LONG = {
+  code: 'context-overflow',
+  message: 'The prompt has 6018 tokens, but the context holds 4096 with the answer.',
+} as const;
+
 export const POPUP_SCENES: Record<string, Scene> = {
   empty: {},
   thinking: { chat: { messages: [you('Hello')], generating: true } },
@@ -199,6 +205,11 @@ export const POPUP_SCENES: Record<string, Scene> = {
   hostile: HOSTILE_SCENE,
   'no GPU': { status: { adapter: undefined, error: { code: 'no-gpu', message: 'There is no WebGPU adapter.' } } },
   'software adapter': { status: { softwareAdapter: true } },
+  'stopped question': { chat: { messages: [you('Hello')], generating: false, error: STOPPED } },
+  'too long': { chat: { messages: [you('x'.repeat(6_000))], generating: false, error: TOO_LONG } },
+  'left out': {
+    chat: { messages: [you('x'.repeat(300)), you('Tea?'), lapis('Tea.')], generating: false, timings: TIMINGS },
+  },
   'failed answer': {
     chat: { messages: [you('Hello')], generating: false, error: { code: 'device-lost', message: 'The GPU was lost.' } },
   },

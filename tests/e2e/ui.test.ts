@@ -197,6 +197,44 @@ describe.skipIf(!executablePath)('the pages, around a pretended host', () => {
     await expect.poll(() => page.getByRole('textbox').inputValue()).toBe('hello');
   });
 
+  test('a question that was stopped before its answer began can be answered', async () => {
+    await using opened = await openTestPage(browser, pages, 'popup');
+    const { page } = opened;
+    await page.keyboard.type('Tea?');
+    await page.keyboard.press('Enter');
+    await page.locator('.thinking').waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByText('Stopped before the first word.').waitFor();
+    await page.getByRole('button', { name: 'Try again' }).click();
+    expect(await calls(page, 'retryChat')).toHaveLength(1);
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: 'Try again' }).waitFor();
+    expect(await page.getByText('the model does not see it').count()).toBe(0);
+
+    await page.getByRole('textbox').fill('Coffee?');
+    await page.keyboard.press('Enter');
+    await page.getByText('Not answered; the model does not see it.').waitFor();
+    expect(await page.locator('.question').allTextContents()).toEqual(['Tea?', 'Coffee?']);
+    expect(opened.wrong).toEqual([]);
+  });
+
+  test('a message that does not fit stays, and comes back to be shortened', async () => {
+    await using opened = await openTestPage(browser, pages, 'popup', POPUP_SCENES['too long']);
+    const { page } = opened;
+    await page.getByRole('alert').getByText('Start a new chat, or send a shorter message.').waitFor();
+    expect(await page.getByRole('button', { name: 'Try again' }).count()).toBe(0);
+    await page.getByRole('button', { name: 'Edit message' }).click();
+    const input = page.getByRole('textbox');
+    await expect.poll(() => input.inputValue()).toBe('x'.repeat(6_000));
+    expect(await input.evaluate((node) => node === document.activeElement)).toBe(true);
+    // It would take the place of what is being written.
+    expect(await page.getByRole('button', { name: 'Edit message' }).count()).toBe(0);
+    await input.fill('x');
+    await page.keyboard.press('Enter');
+    await page.getByText('Not answered; the model does not see it.').waitFor();
+    expect(await calls(page, 'sendChat')).toEqual([['x']]);
+  });
+
   test('notices that were read stay away: the engine forgets what happened, the page knows what holds', async () => {
     const waiting = { ...DEMO_MODEL, id: 'file:mine.gguf', stored: false, waiting: 'Mine waits for its file.' };
     const scene = {

@@ -16,12 +16,12 @@ interface ConversationProps {
   onRetry: () => void;
   /** Shown in place of the messages while there are none. */
   empty: ComponentChildren;
-  /** Why the last answer ended early, below it. */
-  trouble: ComponentChildren;
+  /** Below the messages: why the last answer ended early, or never came. */
+  ending: ComponentChildren;
 }
 
 /** The messages. Follows the growing answer until the person scrolls up, and again once they are back at the end. */
-export function Conversation({ chat, timings, onRetry, empty, trouble }: ConversationProps) {
+export function Conversation({ chat, timings, onRetry, empty, ending }: ConversationProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
   const following = useSignal(true);
@@ -80,7 +80,7 @@ export function Conversation({ chat, timings, onRetry, empty, trouble }: Convers
           {messages.length === 0 && empty}
           {messages.map((message, index) =>
             message.role === 'user' ? (
-              <Question key={index} text={message.content} />
+              <Question key={index} text={message.content} leftOut={messages[index + 1]?.role === 'user'} />
             ) : message.role === 'assistant' ? (
               <Answer
                 key={index}
@@ -92,7 +92,7 @@ export function Conversation({ chat, timings, onRetry, empty, trouble }: Convers
             ) : null,
           )}
           {waiting && <Answer key={messages.length} text="" growing />}
-          {trouble}
+          {ending}
         </div>
       </div>
       {!following.value && messages.length > 0 && (

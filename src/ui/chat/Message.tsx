@@ -5,12 +5,15 @@ import { icons } from '../icons.tsx';
 import { Markdown } from '../markdown/Markdown.tsx';
 import { strings } from '../strings.ts';
 
-/** What the person wrote, as plain text. */
-export function Question({ text }: { text: string }) {
+/** What the person wrote, as plain text, and whether it is left out of what the model sees. */
+export function Question({ text, leftOut }: { text: string; leftOut: boolean }) {
   return (
-    <article class="question" aria-label={strings.chat.you} dir="auto">
-      {text}
-    </article>
+    <>
+      <article class={leftOut ? 'question left-out' : 'question'} aria-label={strings.chat.you} dir="auto">
+        {text}
+      </article>
+      {leftOut && <p class="left-out-note">{strings.chat.leftOut}</p>}
+    </>
   );
 }
 

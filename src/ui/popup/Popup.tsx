@@ -51,7 +51,24 @@ export function Popup({ state, platform }: { state: HostState; platform: Platfor
 
   // A model that does not load is in the status too; one place is enough.
   const failure = state.failure.value?.message === status?.error?.message ? undefined : state.failure.value;
-  const trouble = chat.error ?? failure?.toPayload();
+  const stopped = chat.error?.code === 'aborted';
+  const trouble = (stopped ? undefined : chat.error) ?? failure?.toPayload();
+  const question = messages.at(-1)?.role === 'user' ? messages.at(-1) : undefined;
+  const edit = () => {
+    draft.value = question?.content ?? '';
+    document.querySelector('textarea')?.focus();
+  };
+  const tryAgain = (
+    <button type="button" class="button small" onClick={retry}>
+      {strings.status.tryAgain}
+    </button>
+  );
+  // What did not fit does not fit the second time; as it stands it may be shortened, if nothing else is being written.
+  const editMessage = draft.value === '' && (
+    <button type="button" class="button small" onClick={edit}>
+      {strings.chat.edit}
+    </button>
+  );
   return (
     <main class="popup">
       <h1 class="visually-hidden">{strings.product}</h1>
@@ -70,18 +87,17 @@ export function Popup({ state, platform }: { state: HostState; platform: Platfor
             />
           )
         }
-        trouble={
-          trouble &&
-          trouble.code !== 'aborted' &&
-          !generating && (
+        ending={
+          generating ? null : trouble ? (
             <Trouble error={trouble}>
-              {messages.at(-1)?.role === 'user' && (
-                <button type="button" class="button small" onClick={retry}>
-                  {strings.status.tryAgain}
-                </button>
-              )}
+              {question && (trouble.code === 'context-overflow' ? editMessage : tryAgain)}
             </Trouble>
-          )
+          ) : question ? (
+            <div class="callout">
+              <span role="status">{stopped ? strings.chat.stopped : strings.chat.noAnswer}</span>
+              {tryAgain}
+            </div>
+          ) : null
         }
       />
       <Composer draft={draft} generating={generating} onSend={() => send(draft.value.trim(), true)} onStop={stop} />

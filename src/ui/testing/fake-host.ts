@@ -281,7 +281,8 @@ export function fakeHost(initial: FakeState = {}): FakeHost {
     },
     async stopChat() {
       called('stopChat');
-      host.finish();
+      const unanswered = chat.messages.at(-1)?.role === 'user';
+      host.finish({ error: unanswered ? { code: 'aborted', message: 'The answer was stopped.' } : undefined });
     },
     async retryChat() {
       called('retryChat');
