@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { LapisError } from '../protocol/errors.ts';
 import type { GenerateRequest } from '../protocol/generation.ts';
 import {
@@ -77,6 +77,19 @@ describe('one generation', () => {
       expect(model.stepped).toHaveLength(tokens - 1);
     },
   );
+
+  test('counts what a submit takes for each of its steps', async () => {
+    vi.useFakeTimers();
+    try {
+      const { engine, model } = start({ next: () => COLON, stepMs: 2 });
+      const answer = end(engine.generate(completion('x', { maxTokens: 101 })));
+      await vi.runAllTimersAsync();
+      expect((await answer).tokens).toHaveLength(101);
+      expect(new Set(model.submits.slice(20, -1))).toEqual(new Set([2]));
+    } finally {
+      vi.useRealTimers();
+    }
+  });
 
   test('has several submits in flight', async () => {
     const { engine, model } = start({ next: says(tokenizer.encode('abcdefgh')) });
@@ -169,6 +182,23 @@ describe('one generation', () => {
       error: { code: 'bad-request', message: 'The grammar has no way on.' },
     });
     expect((await whole).text).toBe('abcdef');
+  });
+
+  test.each(['itself', 'another'])('a mask that aborts %s leaves the slot to whom it is given next', async (whom) => {
+    const request = completion('b', { maxTokens: 20, sampling: { seed: 5 } });
+    const alone = await end(start({ next: babble }).engine.generate(request));
+    const slotCount = whom === 'itself' ? 1 : 2;
+    const { engine } = start({ next: babble, slotCount }, { submitsInFlight: 1 });
+    const controller = new AbortController();
+    const { signal } = controller;
+    const other = whom === 'another' && collect(engine.generate(completion('c', { maxTokens: 900 }), { signal }));
+    const mask = (generated: readonly number[]) => {
+      if (generated.length === 3) controller.abort();
+      return Uint32Array.of(COLON);
+    };
+    const masked = collect(engine.generate(completion('a', { maxTokens: 5 }), { mask, ...(!other && { signal }) }));
+    expect((await end(engine.generate(request))).text).toBe(alone.text);
+    await Promise.all([masked, other]);
   });
 });
 

@@ -139,6 +139,19 @@ describe('failures', () => {
     expect(model.openSlots).toBe(0);
   });
 
+  test('what failed is not kept for the next that begins alike', async () => {
+    const { engine, model } = start({ next: () => COLON, slotCount: 1 });
+    const prompt = completion('abcdefghijklmnopqrstuvwxyz', { maxTokens: 500 });
+    const failed = collect(engine.generate(prompt));
+    while (model.stepped.length < 2) await settle();
+    model.fail(new LapisError('internal', 'A kernel failed.'));
+    expect((await failed).at(-1)).toMatchObject({ type: 'error' });
+    await settle();
+    model.fail();
+    await end(engine.generate({ ...prompt, maxTokens: 3 }));
+    expect(model.prefills[1]).toEqual(model.prefills[0]);
+  });
+
   test('a sampled id without a piece is an error', async () => {
     const { engine } = start({ next: (tokens) => (tokens.length < 5 ? COLON : 99_999) });
     const events = await collect(engine.generate(completion('a')));

@@ -148,18 +148,22 @@ export class Scheduler {
 
   #nextBatch(): Running[] {
     if (this.#lost) return [];
-    return [...this.#running].filter((running) => {
+    const ready = [...this.#running].filter((running) => {
       const { generation, asked, inFlight, decoding } = running;
       if (!decoding || generation.done || asked >= generation.request.maxTokens) return false;
       return inFlight < (generation.mask ? 1 : this.#submitsInFlight) && this.#setMask(running);
     });
+    // A mask may have ended one that was ready before it.
+    return ready.filter(({ generation }) => !generation.done);
   }
 
-  /** False when the caller's mask failed, which ends that generation only. */
+  /** False when the caller's mask failed, which ends that generation only, or ended it: its slot may be another's by then. */
   #setMask({ generation, lease }: Running): boolean {
     if (generation.mask === undefined) return true;
     try {
-      this.#model.setSampler(lease.slot, generation.request.sampling, generation.mask(generation.tokens));
+      const mask = generation.mask(generation.tokens);
+      if (generation.done) return false;
+      this.#model.setSampler(lease.slot, generation.request.sampling, mask);
       return true;
     } catch (error) {
       generation.fail(LapisError.from(error));

@@ -91,8 +91,8 @@ export class FakeModel implements LoadedModel {
     this.#openGate();
   }
 
-  /** From here on prefill and steps reject. */
-  fail(error: Error): void {
+  /** From here on prefill and steps reject, until it is called without an error. */
+  fail(error?: Error): void {
     this.#failure = error;
   }
 
