@@ -188,7 +188,7 @@ async function evaluateInEngine(
   const heard = (of: (event: { sessionId: string; message: string }) => boolean) =>
     new Promise<string | undefined>((resolve) => {
       const listen = (event: { sessionId: string; message: string }) => of(event) && end(event.message);
-      const timer = setTimeout(() => end(undefined), 10_000);
+      const timer = setTimeout(() => end(undefined), 30_000);
       const end = (value?: string) => {
         clearTimeout(timer);
         cdp.off('Target.receivedMessageFromTarget', listen);
