@@ -29,12 +29,21 @@ export interface LoadOptions {
   slotCount?: number;
   /** Prompt rows a chunk, at most; default by device. */
   chunk?: number;
+  /**
+   * Compile while weights load what a drawn answer takes, and right after it what several answers at once and the rarer settings do. Default
+   * true but on CPU adapters, where it would take the cores that the answer needs from it, for seconds.
+   */
+  compileAhead?: boolean;
   signal?: AbortSignal;
   onProgress?: (progress: WeightProgress) => void;
 }
 
 export const DEFAULT_CONTEXT = 4096;
 export const DEFAULT_SLOTS = 4;
+
+/** How a chat's answer is sampled. */
+const DRAWN = { stochastic: true, penalties: false, mask: false, logProbabilities: false };
+const ANYHOW = { stochastic: true, penalties: true, mask: true, logProbabilities: true };
 
 interface SlotState {
   open: boolean;
@@ -149,18 +158,23 @@ export class Gemma3 implements LoadedModel {
       maxRows: MAX_GENERATED_ROWS,
       buffers: { ...buffers, ...buffers.generated },
     });
+    const ofPrompt = sampler.then((generated) => generated.forBatch(buffers.prompt));
+    const ahead = options.compileAhead ?? !device.software;
+    const drawn = ahead ? [sampler, ofPrompt].map(async (compiling) => (await compiling).ready(DRAWN)) : [];
     const plans = Promise.all([
       promptPlan(context),
       headPlan(context, { kind: 'prompt' }, buffers.prompt),
-      sampler.then((generated) => generated.forBatch(buffers.prompt)),
+      ofPrompt,
       sampler,
       generatedPlan(context, 1),
+      ...drawn,
     ]);
     try {
       const [[prompt, head, promptSampler, generatedSampler, alone]] = await Promise.all([plans, upload, allocated]);
       const model = new Gemma3(context, map, chunk, slotCount, { prompt, head, promptSampler, generatedSampler });
       model.kernelNotice = kernelNotice;
       model.#generatedPlans.set(1, Promise.resolve(alone));
+      if (ahead) model.#compileAhead();
       return model;
     } catch (error) {
       // The other halves must have stopped before their buffers go.
@@ -396,6 +410,14 @@ export class Gemma3 implements LoadedModel {
       this.#generatedPlans.set(rows, plan);
     }
     return plan;
+  }
+
+  /** Begins to compile what not every answer needs, so that nobody waits for it when it is. */
+  #compileAhead(): void {
+    const most = Math.min(this.slotCount, MAX_GENERATED_ROWS);
+    for (let rows = 2; rows <= most; rows++) void this.#generatedPlan(rowsTogether(rows)).catch(() => undefined);
+    // Whoever needs what does not compile hears why.
+    for (const sampler of [this.#promptSampler, this.#generatedSampler]) sampler.ready(ANYHOW).catch(() => undefined);
   }
 
   #copyWithin(buffer: GPUBuffer, fromWord: number, toWord: number, words: number): void {

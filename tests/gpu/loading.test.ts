@@ -97,6 +97,42 @@ describe('weights', () => {
   );
 });
 
+describe('compiling ahead', () => {
+  test(
+    'spares every answer the wait: a drawn one at once, others soon after the load',
+    async () => {
+      const { gpu, close } = openNodeGpu();
+      const device = await GpuDevice.open(gpu);
+      const compiled = new Map<string, boolean>();
+      const compile = device.device.createComputePipelineAsync.bind(device.device);
+      device.device.createComputePipelineAsync = async (descriptor) => {
+        const label = descriptor.label ?? '';
+        compiled.set(label, false);
+        const pipeline = await compile(descriptor);
+        compiled.set(label, true);
+        return pipeline;
+      };
+      const model = await Gemma3.load(device, await openShallow(), { ...SHAPE, slotCount: 8, compileAhead: true });
+      const drawn = ['prepare', 'distances', 'gather', 'draw'].map((kernel) => compiled.get(`sample ${kernel}`));
+      expect(drawn).toEqual([true, true, true, true]);
+      const asked = [...compiled.keys()];
+      device.device.createComputePipelineAsync = ({ label }) => Promise.reject(new Error(`${label} is compiled late.`));
+      const slots = Array.from({ length: 8 }, () => model.openSlot()!);
+      const mask = new Uint32Array(Math.ceil(model.config.vocabularySize / 32)).fill(0xffff_ffff);
+      const sampling = { temperature: 1, topK: 64, topP: 0.95, repetitionPenalty: 1.1, logProbabilities: 2 };
+      for (const slot of slots) {
+        model.setSampler(slot, sampling, mask);
+        await model.prefill(slot, PROMPT);
+      }
+      for (const count of [1, 2, 5, 8]) await model.step(slots.slice(0, count));
+      expect([...compiled.keys()]).toEqual(asked);
+      model.destroy();
+      close();
+    },
+    TIMEOUT,
+  );
+});
+
 describe('a load that fails', () => {
   async function failing(source: ModelSource, signal?: AbortSignal) {
     const { gpu, close } = openNodeGpu();
