@@ -4,11 +4,15 @@ import { randomModel } from '../../tools/bench/synthetic.ts';
 import type { Quantization } from '../model/manifest.ts';
 import { isNorm } from '../model/norm.ts';
 import type { ModelSource } from '../model/source.ts';
+import type { Slot } from './contract.ts';
 import type { GpuDeviceOptions } from './device.ts';
 import { Gemma3 } from './gemma3.ts';
 import { BenchModel } from './testing/bench-model.ts';
 
-/* The layers of one generated row with shared bind groups and without: what they compute is the same, bit for bit. */
+/*
+ * The layers of one generated row with shared bind groups and without, on the tuned kernels: what they compute is the same, bit for bit, and the
+ * same beside other rows and in one submit with the next.
+ */
 
 /** ms; SwiftShader takes seconds for a pipeline. */
 const TIMEOUT = 240_000;
@@ -56,11 +60,30 @@ async function generate(source: ModelSource, options: GpuDeviceOptions) {
     const model = await Gemma3.load(device, source, { contextTokens: 128, slotCount: 2, chunk: 64 });
     expect(model.kernelNotice).toBeUndefined();
     const [slot, other] = [model.openSlot()!, model.openSlot()!];
-    const tokens = [(await model.prefill(slot, PROMPT)).token];
     await model.prefill(other, PROMPT.slice(0, 3));
-    // Alone, beside another, and alone again.
-    for (const slots of [[slot], [slot], [slot, other], [slot]]) tokens.push((await model.step(slots))[0]!.token);
-    return { tokens, logits: await model.logits(slot) };
+    /** Tokens and logits of one answer, by the slots of each submit and how many steps it takes. */
+    const answer = async (submits: [slots: Slot[], steps: number][]) => {
+      model.rewind(slot, 0);
+      const tokens = [(await model.prefill(slot, PROMPT)).token];
+      const logits: number[][] = [];
+      for (const [slots, steps] of submits) {
+        for (const sampled of await model.steps(slots, steps)) tokens.push(sampled[0]!.token);
+        // Of the last step of a submit.
+        if (tokens.length % 2 === 1) logits.push([...(await model.logits(slot))]);
+      }
+      return { tokens, logits };
+    };
+    const mixed = await answer([
+      [[slot], 1],
+      [[slot, other], 1],
+      [[slot, other], 1],
+      [[slot], 1],
+    ]);
+    const alone = Array.from({ length: 4 }, (): [Slot[], number] => [[slot], 1]);
+    expect(await answer(alone)).toEqual(mixed);
+    const pair: [Slot[], number] = [[slot], 2];
+    expect(await answer([pair, pair])).toEqual(mixed);
+    return mixed;
   } finally {
     close();
   }
@@ -82,7 +105,7 @@ test.each(SETTINGS.slice(0, process.env.LAPIS_LONG === '1' ? undefined : 1))(
     const source = withRandomNorms(randomModel('test', CONFIG, quantization));
     const shared = await generate(source, { withoutSubgroups, naive: false });
     const own = await generate(source, { withoutSubgroups, naive: false, maxBindingBytes: apart });
-    expect(shared.logits.every(Number.isFinite)).toBe(true);
+    expect(shared.logits.flat().every(Number.isFinite)).toBe(true);
     expect(own).toEqual(shared);
     // Too few for a head that norms its input itself.
     expect(await generate(source, { withoutSubgroups, naive: false, maxStorageBuffers: 8 })).toEqual(shared);
