@@ -103,7 +103,7 @@ export class Gemma3 implements LoadedModel {
     this.#slots = Array.from({ length: slotCount }, () => ({ open: false, position: 0, sampling: {}, useMask: false }));
     this.#promptPlan = plans.prompt;
     this.#mostRows = chunk;
-    this.#pace = new PromptPace(chunk, plans.prompt.length);
+    this.#pace = new PromptPace(chunk, plans.prompt.length, context.config);
     this.#promptHead = plans.head;
     this.#promptSampler = plans.promptSampler;
     this.#generatedSampler = plans.generatedSampler;
@@ -282,7 +282,8 @@ export class Gemma3 implements LoadedModel {
       if (options.signal?.aborted) {
         throw new LapisError('aborted', 'The prompt was cancelled.', { cause: options.signal.reason });
       }
-      const cut = this.#pace.next();
+      const { position } = state;
+      const cut = this.#pace.next(position);
       const count = Math.min(options.chunk ? Math.min(options.chunk, this.#mostRows) : cut.rows, total - done);
       const last = done + count === total;
       const beganAt = performance.now();
@@ -295,7 +296,7 @@ export class Gemma3 implements LoadedModel {
       await before;
       before = this.#device.device.queue.onSubmittedWorkDone().then(() => {
         const now = performance.now();
-        this.#pace.took(cut, count, now - Math.max(beganAt, endedAt));
+        this.#pace.took(cut, count, position, now - Math.max(beganAt, endedAt));
         endedAt = now;
       });
       before.catch(() => undefined);
