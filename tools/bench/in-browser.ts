@@ -1,8 +1,15 @@
 import { copyFile, cp, mkdtemp, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import type { AdapterDescription, GenerateEvent, Timings } from '../../src/protocol/generation.ts';
+import { defaultChatSettings } from '../../src/protocol/chat-settings.ts';
+import type {
+  AdapterDescription,
+  GenerateEvent,
+  GenerateRequest,
+  SamplingOptions,
+  Timings,
+} from '../../src/protocol/generation.ts';
 import type { HostStatus } from '../../src/protocol/host.ts';
 import type { ExtensionPage } from '../browser/browser.ts';
 import { findBrowser } from '../setup/browser.mjs';
@@ -31,7 +38,8 @@ if (values.model === undefined || !executable) {
   process.stderr.write(values.model === undefined ? '--model is missing.\n' : 'No browser is installed.\n');
   process.exit(2);
 }
-const file = values.model;
+// A browser waits for ever for a file that it is given by a relative path.
+const file = resolve(values.model);
 const bytes = (await stat(file).catch(() => undefined))?.size ?? 0;
 const [runs, maxTokens] = [Number(values.runs), Number(values['decode-tokens'])];
 if (!bytes || !(runs >= 1) || !(maxTokens >= 1)) {
@@ -64,12 +72,19 @@ async function plainSteps(page: ExtensionPage): Promise<Record<string, number>> 
   return speeds;
 }
 
+interface Answer {
+  timings: Timings;
+  tokens: number;
+}
+
 /** One answer to a prompt of about 64 tokens, through service worker, offscreen document and engine worker. */
-async function answer(page: ExtensionPage, seed: number): Promise<{ timings: Timings; tokens: number }> {
-  const prompt = { kind: 'completion', text: `${seed} ${'The color of the sky is '.repeat(10)}` };
-  const events = await page.evaluate<GenerateEvent[]>(
-    `lapis.generate(${JSON.stringify({ prompt, maxTokens, sampling: { temperature: 0 } })})`,
-  );
+async function answer(page: ExtensionPage, seed: number, sampling: SamplingOptions): Promise<Answer> {
+  const request: GenerateRequest = {
+    prompt: { kind: 'completion', text: `${seed} ${'The color of the sky is '.repeat(10)}` },
+    maxTokens,
+    sampling: { ...sampling, seed },
+  };
+  const events = await page.evaluate<GenerateEvent[]>(`lapis.generate(${JSON.stringify(request)})`);
   const end = events.at(-1);
   if (end?.type !== 'end') throw new Error(`The answer ended with ${JSON.stringify(end)}.`);
   return { timings: end.timings, tokens: end.tokens.length };
@@ -94,10 +109,15 @@ try {
     await page.evaluate(`lapis.host.selectModel(${JSON.stringify(id)})`);
     const before = await plainSteps(page);
     const loads: number[] = [];
-    const answers: { timings: Timings; tokens: number }[] = [];
+    const firstTokens: number[] = [];
+    const warm: Answer[] = [];
+    // What the load has not compiled, the first answer waits for: it samples as a person's does, who has set nothing.
+    const { sampling } = defaultChatSettings(id);
     for (let run = 0; run < runs; run++) {
-      answers.push(await answer(page, run), await answer(page, run + runs));
-      loads.push(answers.at(-2)!.timings.loadMs);
+      const { timings } = await answer(page, run, sampling);
+      loads.push(timings.loadMs);
+      firstTokens.push(timings.firstTokenMs);
+      warm.push(await answer(page, run + runs, { temperature: 0 }));
       await page.evaluate('lapis.host.unloadModel()');
     }
     const after = await plainSteps(page);
@@ -114,12 +134,13 @@ try {
     say('import', `${megabytes(imported)}, ${share(imported, STORING)}`);
     const load = (bytes / median(loads)) * 1000;
     say('load', `${megabytes(load)} (${loads.map((ms) => ms.toFixed(0)).join(', ')} ms), ${share(load, LOADING)}`);
-    const warm = answers.filter((_, index) => index % 2 === 1).map(({ timings }) => timings);
-    say('first token', `${median(warm.map(({ firstTokenMs }) => firstTokenMs)).toFixed(1)} ms`);
-    const rates = warm.map(({ decodeTokensPerSecond }) => decodeTokensPerSecond);
+    const afterLoads = firstTokens.map((ms) => ms.toFixed(1)).join(', ');
+    say('first token after a load', `${median(firstTokens).toFixed(1)} ms (${afterLoads}), sampled as the chat does`);
+    say('first token of a second answer', `${median(warm.map(({ timings }) => timings.firstTokenMs)).toFixed(1)} ms`);
+    const rates = warm.map(({ timings }) => timings.decodeTokensPerSecond);
     say(
       'decode',
-      `${median(rates).toFixed(1)} tok/s over ${answers[0]!.tokens} tokens (${rates.map((rate) => rate.toFixed(0)).join(', ')})`,
+      `${median(rates).toFixed(1)} tok/s over ${warm[0]!.tokens} tokens (${rates.map((rate) => rate.toFixed(0)).join(', ')})`,
     );
   } finally {
     await browser.close();
