@@ -74,8 +74,11 @@ export class Activities {
   /** Ends what the status shows. */
   async cancel(): Promise<void> {
     const running = this.#running.at(-1);
-    running?.stop.abort(new LapisError('aborted', 'The operation was cancelled.'));
-    await running?.done.catch(() => {});
+    if (!running) return;
+    running.shown = { ...running.shown, cancelling: true };
+    this.#status.update({ activity: running.shown });
+    running.stop.abort(new LapisError('aborted', 'The operation was cancelled.'));
+    await running.done.catch(() => {});
   }
 
   /** @throws LapisError `busy` while something is under way that gives way to nothing */
@@ -90,7 +93,9 @@ export class Activities {
     return (bytesDone, bytesTotal) => {
       running.shown = { ...running.shown, bytesDone, bytesTotal };
       const time = performance.now();
-      if (time - shownAt < PROGRESS_EVERY_MS || this.#running.at(-1) !== running) return;
+      // What comes after the last byte is something else to wait for.
+      const soon = time - shownAt < PROGRESS_EVERY_MS && bytesDone < bytesTotal;
+      if (soon || this.#running.at(-1) !== running) return;
       shownAt = time;
       this.#status.update({ activity: running.shown });
     };

@@ -80,6 +80,27 @@ describe('loading', () => {
   });
 });
 
+test('what was cancelled says so until it has ended, and the last byte is told however soon it comes', async () => {
+  const { models, store, status, importFile } = await fixture();
+  await importFile(A);
+  let end!: () => void;
+  vi.spyOn(store, 'verify').mockImplementation((_, { signal, onProgress } = {}) => {
+    for (const done of [7, 8, 9]) onProgress?.(done, 9);
+    return new Promise((_, reject) => {
+      end = () => reject(signal?.reason);
+    });
+  });
+  const check = models.verify(A).catch((error: LapisError) => error.code);
+  await vi.waitFor(() => expect(status.current.activity).toMatchObject({ kind: 'verifying', bytesDone: 9 }));
+  expect(status.current.activity).not.toHaveProperty('cancelling');
+  const cancelled = models.cancel();
+  expect(status.current.activity).toMatchObject({ kind: 'verifying', bytesDone: 9, cancelling: true });
+  end();
+  await cancelled;
+  expect(await check).toBe('aborted');
+  expect(status.current.activity).toEqual({ kind: 'none' });
+});
+
 test('one long thing at a time: another is refused, and cancelling ends the first without an error to report', async () => {
   const { models, store, status, importFile } = await fixture();
   const first = importFile(A).catch((error: LapisError) => error.code);

@@ -81,6 +81,8 @@ export type ModelActivity =
       modelId: string;
       bytesDone: number;
       bytesTotal: number;
+      /** It was cancelled, and ends when the step that is under way has. */
+      cancelling?: true;
     };
 
 /** Whether something has to end before the person can begin another long operation. */

@@ -58,7 +58,8 @@ export const strings = {
     answering: 'Answering…',
     activity: {
       loading: 'Loading',
-      storing: 'Copying into storage',
+      preparing: 'Preparing',
+      storing: 'Storing',
       verifying: 'Verifying',
       exporting: 'Exporting',
       importing: 'Importing',
@@ -66,6 +67,7 @@ export const strings = {
     },
     short: {
       loading: 'Loading…',
+      preparing: 'Preparing…',
       storing: 'Storing…',
       verifying: 'Verifying…',
       exporting: 'Exporting…',
@@ -73,7 +75,10 @@ export const strings = {
       probing: 'Trying out…',
     },
     of: (done: string, total: string) => `${done} of ${total}`,
+    preparingText: 'All of it is read. It is being made ready on the GPU.',
     cancel: 'Cancel',
+    cancelling: 'Cancelling…',
+    cancellingText: 'It ends after the step that is under way.',
     tryAgain: 'Try again',
     failed: 'Not ready',
     suspect: 'Answers may be wrong',

@@ -215,6 +215,34 @@ describe.skipIf(!executablePath)('the models in the settings', () => {
     await card.getByRole('button', { name: 'Verify Gemma 3 1B' }).waitFor();
   });
 
+  test('say that what was cancelled is about to end', async () => {
+    await using opened = await open(OPTIONS_SCENES.verifying);
+    const { page } = opened;
+    const card = cardOf(page, 'Gemma 3 1B');
+    await page.evaluate(() => {
+      const { host } = (globalThis as never as Steered).page;
+      const { cancelModelActivity } = host;
+      // An engine that is busy: it hears of it some time later.
+      host.cancelModelActivity = () => new Promise((resolve) => Object.assign(globalThis, { hear: resolve }));
+      Object.assign(globalThis, { restore: () => Object.assign(host, { cancelModelActivity }) });
+    });
+    await card.getByRole('button', { name: 'Cancel' }).click();
+    await card.getByText('It ends after the step that is under way.').waitFor();
+    await page.evaluate(() => {
+      const steered = globalThis as never as { hear: () => void; restore: () => void };
+      steered.restore();
+      steered.hear();
+    });
+    await card.getByRole('button', { name: 'Cancel', exact: true }).waitFor();
+
+    // Another page cancelled it.
+    const bytes = { bytesDone: 4e8, bytesTotal: 8e8 };
+    await setStatus(page, { activity: { kind: 'verifying', modelId: GEMMA, ...bytes, cancelling: true } });
+    await card.getByText('It ends after the step that is under way.').waitFor();
+    await card.getByRole('button', { name: 'Cancelling…' }).dispatchEvent('click');
+    expect(await calls(page, 'cancelModelActivity')).toEqual([]);
+  });
+
   test('are exported into a folder of their own in the one that is picked', async () => {
     await using opened = await open(WITH_GEMMA);
     const { page } = opened;

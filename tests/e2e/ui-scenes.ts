@@ -1,5 +1,6 @@
 import type { ChatMessage } from '../../src/protocol/generation.ts';
 import type { DownloadState, FoundModel, HostStatus, ModelEntry } from '../../src/protocol/host.ts';
+import type { Running } from '../../src/ui/host/activity-words.ts';
 import { DEMO_MODEL, GEMMA_MODEL } from '../../src/ui/testing/models.ts';
 import type { Scene } from '../../src/ui/testing/open-page.ts';
 
@@ -164,12 +165,12 @@ export const HOSTILE_SCENE: Scene = {
   ],
 };
 
-const activity = (kind: 'loading' | 'verifying', modelId: string): Scene => ({
+const activity = (kind: Running['kind'], modelId: string, change: Partial<Running> = {}): Scene => ({
   models: [DEMO_MODEL, STORED_GEMMA],
   status: {
     selectedModelId: GEMMA,
     loadedModelId: GEMMA,
-    activity: { kind, modelId, bytesDone: 4e8, bytesTotal: 8e8 },
+    activity: { kind, modelId, bytesDone: 4e8, bytesTotal: 8e8, ...change },
   },
 });
 
@@ -196,6 +197,9 @@ export const POPUP_SCENES: Record<string, Scene> = {
   'every download': { status: EVERY_DOWNLOAD },
   failed: { status: { downloads: [DOWNLOADS.failed] } },
   loading: activity('loading', GEMMA),
+  preparing: activity('loading', GEMMA, { bytesDone: 8e8 }),
+  storing: activity('storing', DEMO_MODEL.id),
+  cancelling: activity('loading', GEMMA, { cancelling: true }),
   notices: { status: { notices: NOTICES } },
   suspect: {
     models: [DEMO_MODEL, SUSPECT_GEMMA],

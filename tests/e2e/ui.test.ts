@@ -197,6 +197,19 @@ describe.skipIf(!executablePath)('the pages, around a pretended host', () => {
     await expect.poll(() => page.getByRole('textbox').inputValue()).toBe('hello');
   });
 
+  test('what is done with a model is said with its name, beyond the last byte too', async () => {
+    for (const [scene, sentence, state] of [
+      ['loading', 'Loading Gemma 3 1B', 'Loading…'],
+      ['preparing', 'Preparing Gemma 3 1B', 'Preparing…'],
+      ['storing', 'Storing Lapis demo', 'Storing…'],
+      ['cancelling', 'Loading Gemma 3 1B', 'Cancelling…'],
+    ]) {
+      await using opened = await openTestPage(browser, pages, 'popup', POPUP_SCENES[scene]);
+      await opened.page.locator('.activity-name').getByText(sentence, { exact: true }).waitFor();
+      await opened.page.locator('.condition').getByText(state, { exact: true }).waitFor();
+    }
+  });
+
   test('a question that was stopped before its answer began can be answered', async () => {
     await using opened = await openTestPage(browser, pages, 'popup');
     const { page } = opened;

@@ -1,11 +1,10 @@
-import type { ModelActivity } from '../../protocol/host.ts';
-import { formatBytes } from '../format.ts';
+import { useSignal } from '@preact/signals';
 import { harmless } from '../harmless.ts';
 import { strings } from '../strings.ts';
+import type { Running } from './activity-words.ts';
+import { activityDetail, activityWords, isRead } from './activity-words.ts';
 import { Name } from './Name.tsx';
 import { ProgressBar } from './ProgressBar.tsx';
-
-export type Running = Exclude<ModelActivity, { kind: 'none' }>;
 
 /** What is being done with a model: words, a bar, and the way to end it. The name is left out where it stands above. */
 export function ActivityProgress({
@@ -15,10 +14,21 @@ export function ActivityProgress({
 }: {
   activity: Running;
   name?: string;
-  onCancel: () => void;
+  /** Resolves when it has ended. */
+  onCancel: () => Promise<unknown>;
 }) {
-  const { kind, modelId, bytesDone, bytesTotal } = activity;
-  const words = strings.status.activity[kind];
+  // A worker that is busy takes a second or two to say so itself.
+  const asked = useSignal(false);
+  const { modelId, bytesDone, bytesTotal } = activity;
+  const cancelling = activity.cancelling || asked.value;
+  const words = activityWords(activity);
+  const detail = activityDetail(cancelling ? { ...activity, cancelling } : activity);
+  const cancel = async () => {
+    if (cancelling) return;
+    asked.value = true;
+    await onCancel();
+    asked.value = false;
+  };
   return (
     <div class="activity">
       <div class="activity-line">
@@ -27,14 +37,18 @@ export function ActivityProgress({
           {name !== undefined && ' '}
           {name !== undefined && <Name>{name}</Name>}
         </span>
-        <button type="button" class="button small" onClick={onCancel}>
-          {strings.status.cancel}
+        {/* It keeps the keyboard's place, so it is not taken away from it. */}
+        <button type="button" class="button small" aria-disabled={cancelling} onClick={cancel}>
+          {cancelling ? strings.status.cancelling : strings.status.cancel}
         </button>
       </div>
-      <ProgressBar label={`${words} ${name ?? harmless(modelId)}`} done={bytesDone} total={bytesTotal} />
-      {bytesTotal > 0 && (
-        <p class="activity-detail">{strings.status.of(formatBytes(bytesDone), formatBytes(bytesTotal))}</p>
-      )}
+      <ProgressBar
+        label={`${words} ${name ?? harmless(modelId)}`}
+        done={bytesDone}
+        total={isRead(activity) && !cancelling ? 0 : bytesTotal}
+        still={cancelling}
+      />
+      {detail && <p class="activity-detail">{detail}</p>}
     </div>
   );
 }

@@ -1,8 +1,8 @@
 import { useSignal } from '@preact/signals';
 import type { ModelEntry } from '../../protocol/host.ts';
 import { formatBytes } from '../format.ts';
-import type { Running } from '../host/ActivityProgress.tsx';
 import { ActivityProgress } from '../host/ActivityProgress.tsx';
+import type { Running } from '../host/activity-words.ts';
 import { Question } from '../host/Question.tsx';
 import { Trouble } from '../host/Trouble.tsx';
 import { strings } from '../strings.ts';

@@ -42,7 +42,7 @@ export interface ModelActions {
   importFolder(pick: () => Promise<FileSystemDirectoryHandle>): void;
   /** Shows a reason not to import, as an action that failed. */
   refuseImport(error: LapisError): void;
-  cancelActivity(): void;
+  cancelActivity(): Promise<unknown>;
 }
 
 export function useModelActions(state: HostState): ModelActions {
@@ -161,6 +161,6 @@ export function useModelActions(state: HostState): ModelActions {
         await host.importFolder(folder);
       }),
     refuseImport: (error) => void act('', () => Promise.reject(error)),
-    cancelActivity: () => void state.attempt(() => host.cancelModelActivity()),
+    cancelActivity: () => state.attempt(() => host.cancelModelActivity()),
   };
 }

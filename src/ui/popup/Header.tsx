@@ -1,5 +1,6 @@
 import type { HostStatus } from '../../protocol/host.ts';
 import { isInTheWay } from '../../protocol/host.ts';
+import { shortActivityWords } from '../host/activity-words.ts';
 import type { HostState } from '../host/host-state.ts';
 import { icons } from '../icons.tsx';
 import logo from '../logo/lapis.svg';
@@ -75,7 +76,7 @@ function conditionOf(status: HostStatus | undefined, unreachable: boolean, gener
   // A model that is loaded answers, whatever else failed.
   if (unreachable || (status?.error && !status.loadedModelId)) return { kind: 'bad', text: strings.status.failed };
   if (!status) return { kind: 'busy', text: strings.status.connecting };
-  if (status.activity.kind !== 'none') return { kind: 'busy', text: strings.status.short[status.activity.kind] };
+  if (status.activity.kind !== 'none') return { kind: 'busy', text: shortActivityWords(status.activity) };
   if (status.loadedModelId && status.suspect) return { kind: 'bad', text: strings.status.suspect };
   if (generating) return { kind: 'good', text: strings.status.answering };
   if (status.loadedModelId) return { kind: 'good', text: strings.status.ready };
