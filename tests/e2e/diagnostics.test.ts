@@ -125,7 +125,41 @@ describe.skipIf(!executablePath)('diagnostics, around a pretended host', () => {
     await section.getByRole('button', { name: 'Measure speed' }).click();
     await expect.poll(() => callsOf(page, 'runBenchmark')).toBe(2);
     await measured(page, RESULT);
-    await section.getByRole('table', { name: 'Speed, medians' }).waitFor();
+    await section.getByRole('table', { name: 'Speed, medians', exact: true }).waitFor();
+  });
+
+  test('the figures of one stay when the next is cancelled, gives way to an answer or fails', async () => {
+    await using opened = await openTestPage(browser, pages, 'options');
+    const { page } = opened;
+    const section = page.locator('#diagnostics');
+    const earlier = section.getByRole('table', { name: 'Speed, medians, of the measurement before' });
+    const measure = section.getByRole('button', { name: 'Measure speed' });
+    await measure.click();
+    await measured(page, RESULT);
+    await section.getByRole('table', { name: 'Speed, medians', exact: true }).waitFor();
+
+    await measure.click();
+    await earlier.waitFor();
+    await section.getByRole('button', { name: 'Cancel' }).click();
+    await section.getByText('Cancelled').waitFor();
+    await earlier.getByText('81.3 tokens/s (128 tokens)').waitFor();
+
+    const reason = 'An answer was asked for, which ended the measurement: it comes first.';
+    await measure.click();
+    await measured(page, { type: 'error', error: { code: 'aborted', message: reason } });
+    await section.getByRole('status').getByText(reason).waitFor();
+    // The hint had said so: it is no error.
+    expect(await section.getByRole('alert').count()).toBe(0);
+    expect(await violationsInBothModes(page)).toEqual([]);
+    const copied = await catchCopies(page);
+    await section.getByRole('button', { name: 'Copy as text' }).click();
+    await section.getByText('Copied').waitFor();
+    expect(await copied()).toContain('Writing: 81.3 tokens/s (128 tokens)');
+
+    await measure.click();
+    await measured(page, { type: 'error', error: { code: 'device-lost', message: 'The GPU was lost.' } });
+    await section.getByRole('alert').getByText('The GPU was lost.').waitFor();
+    await earlier.waitFor();
   });
 
   test('what keeps it from measuring is said in a sentence', async () => {
@@ -191,7 +225,9 @@ describe.skipIf(!executablePath)('diagnostics of the installed extension', () =>
       .poll(() => section.getByRole('progressbar').getAttribute('aria-valuenow'), { timeout: 120_000, interval: 10 })
       .not.toBeNull();
     await lapis.hostCall(page, 'sendChat', 'What color is the sky?');
-    await section.getByRole('alert').getByText('An answer was asked for').waitFor();
+    await section.getByRole('status').getByText('An answer was asked for').waitFor();
+    // What was measured before is still there.
+    await section.getByRole('table', { name: 'Speed, medians, of the measurement before' }).waitFor();
     const answer = await page.evaluate(async () => {
       const { host } = (globalThis as never as { lapis: { host: FakeHost } }).lapis;
       const reader = (await host.watchChat()).getReader();

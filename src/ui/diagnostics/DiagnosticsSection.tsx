@@ -25,7 +25,8 @@ export function DiagnosticsSection({ state, platform }: { state: HostState; plat
   }, []);
 
   const measured = measurement.state.value;
-  const result = measured.kind === 'done' ? measured.result : undefined;
+  const result = measurement.result.value;
+  const outcome = measured.kind === 'done' || measured.kind === 'cancelled' ? words.outcome[measured.kind] : '';
   const surroundings = {
     version: platform.version,
     browser: browser.value,
@@ -65,9 +66,14 @@ export function DiagnosticsSection({ state, platform }: { state: HostState; plat
         </div>
       )}
       {measured.kind === 'failed' && <Trouble error={measured.error} />}
+      {measured.kind === 'gaveWay' && (
+        <p class="callout" role="status">
+          {measured.reason}
+        </p>
+      )}
       {result && (
         <table class="figures">
-          <caption>{words.figures}</caption>
+          <caption>{measured.kind === 'done' ? words.figures : words.earlierFigures}</caption>
           <tbody>
             {figures(result).map(([label, value]) => (
               <tr key={label}>
@@ -86,8 +92,7 @@ export function DiagnosticsSection({ state, platform }: { state: HostState; plat
           {words.copy}
         </button>
         <span class="saved" role="status">
-          {copied.value ||
-            (measured.kind === 'running' || measured.kind === 'failed' ? '' : words.outcome[measured.kind])}
+          {copied.value || outcome}
         </span>
       </div>
       <p class="quiet">{words.hint}</p>

@@ -7,16 +7,20 @@ import { LapisError } from '../../protocol/errors.ts';
 import type { LapisHost } from '../../protocol/host.ts';
 import { harmlessly } from '../harmless.ts';
 
-/** What a measurement has come to. */
+/** What the latest measurement has come to. */
 export type MeasurementState =
   | { kind: 'none' }
   | { kind: 'running'; done: number; total: number }
-  | { kind: 'done'; result: BenchmarkResult }
+  | { kind: 'done' }
   | { kind: 'failed'; error: ErrorPayload }
+  /** For something that comes first; `reason` is a sentence. */
+  | { kind: 'gaveWay'; reason: string }
   | { kind: 'cancelled' };
 
 export interface Measurement {
   state: ReadonlySignal<MeasurementState>;
+  /** Of the latest measurement that reached its end. */
+  result: ReadonlySignal<BenchmarkResult | undefined>;
   start(): Promise<void>;
   cancel(): void;
 }
@@ -24,6 +28,7 @@ export interface Measurement {
 /** Runs the host's benchmark for a page; it ends with the page. */
 export function useMeasurement(host: LapisHost): Measurement {
   const state = useSignal<MeasurementState>({ kind: 'none' });
+  const result = useSignal<BenchmarkResult | undefined>(undefined);
   const reader = useRef<ReadableStreamDefaultReader<BenchmarkEvent>>(undefined);
 
   const cancel = () => {
@@ -35,6 +40,7 @@ export function useMeasurement(host: LapisHost): Measurement {
 
   return {
     state,
+    result,
     cancel,
     async start() {
       state.value = { kind: 'running', done: 0, total: 0 };
@@ -49,12 +55,18 @@ export function useMeasurement(host: LapisHost): Measurement {
           if (done || reader.current !== own) return;
           const event = harmlessly(value);
           if (event.type === 'progress') state.value = { kind: 'running', done: event.done, total: event.total };
-          else if (event.type === 'result') state.value = { kind: 'done', result: event.result };
-          else state.value = { kind: 'failed', error: event.error };
+          else if (event.type === 'result') {
+            result.value = event.result;
+            state.value = { kind: 'done' };
+          } else state.value = endedBy(event.error);
         }
       } catch (error) {
-        if (state.value.kind === 'running') state.value = { kind: 'failed', error: LapisError.from(error).toPayload() };
+        if (state.value.kind === 'running') state.value = endedBy(LapisError.from(error).toPayload());
       }
     },
   };
+}
+
+function endedBy(error: ErrorPayload): MeasurementState {
+  return error.code === 'aborted' ? { kind: 'gaveWay', reason: error.message } : { kind: 'failed', error };
 }
