@@ -45,7 +45,7 @@ function rowsOf(details: StoredModelDetails): [string, string][] {
     [words.parametersLabel, parameters.toLocaleString('en')],
     [words.types, types.map(({ type, bytes }) => `${type} ${formatBytes(bytes)}`).join(', ')],
     [words.disk, formatBytes(diskBytes)],
-    [words.gpuLabel, formatBytes(gpuBytes)],
+    [words.gpuLabel, words.about(formatBytes(gpuBytes))],
     [words.lastUsed, lastUsedAt === undefined ? words.never : dateAndTime(lastUsedAt)],
     [words.schema, String(schemaVersion)],
     [words.source, source],
