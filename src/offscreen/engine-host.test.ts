@@ -103,6 +103,19 @@ test.each([
   expect(started).toEqual([mine.id, remote.id]);
 });
 
+test('a prompt loads a model that the person unloaded, and opening the conversation does not', async () => {
+  const { open, started, end } = await machine();
+  const host = await open();
+  const mine = await host.importModel(new File([gguf, '\0'], 'mine.gguf'));
+  await host.unloadModel();
+  await host.watchChat();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(started).toEqual([mine.id]);
+  end();
+  await drained(await generation(host));
+  expect(started).toEqual([mine.id, mine.id]);
+});
+
 test('a download of what an earlier engine has looked up is joined by its id', async () => {
   const { open, storage, remote } = await machine();
   const found = { ...remote, id: 'url:found:0123456789ab', origin: { kind: 'url' as const, url: '' } };

@@ -150,7 +150,7 @@ export async function openEngineHost(options: EngineHostOptions): Promise<Engine
     runBenchmark: async () => benchmark.run(),
     async watchChat() {
       // Someone is about to ask: the model is loaded meanwhile. What fails is in the status.
-      models.ready().catch(() => {});
+      models.prepare().catch(() => {});
       return chat.watch();
     },
     sendChat: (text) => chat.send(text),

@@ -4,7 +4,7 @@ import { GEMMA_TERMS } from '../storage/catalogue.ts';
 import type { ModelStore } from '../storage/model-store.ts';
 import { ModelEntries } from './model-entries.ts';
 import { ModelSources } from './model-sources.ts';
-import { SELECTED_MODEL_KEY } from './models.ts';
+import { SELECTED_MODEL_KEY, UNLOADED_KEY } from './models.ts';
 import { NOTICES_KEY } from './notices.ts';
 import { A, B, modelsFixture as fixture, REMOTE, said } from './testing/models-fixture.ts';
 
@@ -200,6 +200,22 @@ test('a model that is given up frees its memory, and the next prompt loads it', 
   expect(status.current.loadedModelId).toBeUndefined();
   await models.ready();
   expect(log).toEqual([`start ${A}`, 'stop work', `destroy ${A}`, `start ${A}`]);
+});
+
+test('a model that the person unloaded waits for a prompt, also in the next session', async () => {
+  const { models, status, state, kept, importFile } = await fixture();
+  await importFile(A);
+  await models.unload();
+  await models.prepare();
+  expect(status.current.loadedModelId).toBeUndefined();
+  expect(kept.get(UNLOADED_KEY)).toBe(true);
+  await models.ready();
+  expect(kept.get(UNLOADED_KEY)).toBe(false);
+  // Lost is not unloaded.
+  state.lose('The GPU was reset.');
+  await vi.waitFor(() => expect(status.current.loadedModelId).toBeUndefined());
+  await models.prepare();
+  expect(status.current.loadedModelId).toBe(A);
 });
 
 test('pages can tell when the list of models has changed', async () => {

@@ -32,6 +32,9 @@ export interface ModelsOptions {
 /** Under which the selected model's id is kept. */
 export const SELECTED_MODEL_KEY = 'selected-model';
 
+/** Under which it is kept that the person unloaded the model and has not used one since. */
+export const UNLOADED_KEY = 'unloaded';
+
 /** Which model is selected, the one that is loaded, and the long operations on stored ones. */
 export class Models {
   readonly #store: ModelStore;
@@ -122,6 +125,15 @@ export class Models {
     }
   }
 
+  /**
+   * Loads the selected model for somebody who is about to ask, unless the person unloaded it: then it waits until they do.
+   *
+   * @throws LapisError what the load throws
+   */
+  async prepare(): Promise<void> {
+    if (!(await this.#keyValue.get<boolean>(UNLOADED_KEY))) await this.ready();
+  }
+
   /** @throws LapisError `no-model`, `busy`, and what a load throws; the one before stays selected then */
   async select(id: string): Promise<void> {
     if (this.#loading && this.#loading.id !== id) this.#activities.requireIdle();
@@ -135,9 +147,10 @@ export class Models {
     await this.#keepSelected(id);
   }
 
-  /** Gives the GPU memory back. @throws LapisError `busy` while a model is being loaded */
+  /** Gives the GPU memory back until a prompt needs it. @throws LapisError `busy` while a model is being loaded */
   async unload(): Promise<void> {
     if (this.#loading) this.#activities.requireIdle();
+    await this.#keepUnloaded(true);
     await this.#probes.giveWay();
     await this.#unload();
   }
@@ -251,6 +264,7 @@ export class Models {
         },
       );
       this.#serve(id, model);
+      await this.#keepUnloaded(false);
       await this.#keepSelected(id);
       return model;
     })();
@@ -290,6 +304,11 @@ export class Models {
     if (this.#status.current.selectedModelId === id) return;
     await this.#keyValue.set(SELECTED_MODEL_KEY, id);
     this.#status.update({ selectedModelId: id });
+  }
+
+  async #keepUnloaded(unloaded: boolean): Promise<void> {
+    // Where nothing can be kept the next page loads the model: no reason for either to fail.
+    await this.#keyValue.set(UNLOADED_KEY, unloaded).catch(() => {});
   }
 
   #serve(id: string, model: RunningModel): void {

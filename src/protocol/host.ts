@@ -213,7 +213,7 @@ export interface LapisHost {
   acceptedTerms(): Promise<string[]>;
   /** Cancels what `activity` shows. Downloads have `cancelDownload`. */
   cancelModelActivity(): Promise<void>;
-  /** Gives the loaded model's GPU memory back; the next prompt loads it again. */
+  /** Gives the loaded model's GPU memory back; the next prompt loads it again, and opening the conversation does not. */
   unloadModel(): Promise<void>;
   removeModel(id: string): Promise<void>;
   /** Hashes every file of a stored model and brings damaged ones back from its source where that can be had. */
@@ -231,7 +231,7 @@ export interface LapisHost {
    * so does an answer that is asked for meanwhile. `busy` while one is being generated.
    */
   runBenchmark(): Promise<ReadableStream<BenchmarkEvent>>;
-  /** The conversation as it stands, then its changes. */
+  /** The conversation as it stands, then its changes. Loads the selected model, unless `unloadModel` was the last that the person did with it. */
   watchChat(): Promise<ReadableStream<ChatEvent>>;
   /** Adds a user message and starts the answer; `busy` while one is being generated. */
   sendChat(text: string): Promise<void>;

@@ -54,7 +54,7 @@ export const strings = {
   status: {
     connecting: 'Starting the engine…',
     ready: 'Ready',
-    asleep: 'Loads with your first message',
+    asleep: 'Loads with your next message',
     answering: 'Answering…',
     activity: {
       loading: 'Loading',
