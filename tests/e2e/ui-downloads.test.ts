@@ -128,13 +128,13 @@ describe.skipIf(!executablePath)('downloads in the pages', () => {
     const card = cardOf(page);
     const retryAt = await page.evaluate(() => Date.now() + 55_000);
     await setDownload(page, GEMMA, { ...DOWNLOADS.retrying, retryAt });
-    const line = card.getByText(/^Connection lost; next try in \d+ s$/);
+    const line = card.getByText(/^Interrupted; next try in \d+ s$/);
     const seconds = async () => Number((await line.textContent())?.match(/\d+/)?.[0]);
     const first = await seconds();
     await expect.poll(seconds, { timeout: 30_000 }).toBeLessThan(first);
     await card.getByText('The connection to huggingface.co failed').waitFor();
     await setDownload(page, GEMMA, { retryAt: 0 });
-    await card.locator('.activity-name', { hasText: 'Connection lost; trying again…' }).waitFor();
+    await card.locator('.activity-name', { hasText: 'Interrupted; trying again…' }).waitFor();
   });
 
   test('a failure says why and what to do, and can be tried again', async () => {

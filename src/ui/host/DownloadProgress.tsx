@@ -41,7 +41,8 @@ export function DownloadProgress({ download, onPause, onResume, onCancel }: Down
         still={!isUnderWay(download) || phase === 'queued'}
       />
       <p class="visually-hidden" role="status">
-        {words.announced(name, phase === 'retrying' ? words.retryNow : phaseWords(download, now))}
+        {/* Without the seconds, which would be read out one by one. */}
+        {words.announced(name, phaseWords({ ...download, retryAt: undefined }, now))}
       </p>
       {phase === 'preparing' && <p class="quiet">{words.preparingText}</p>}
       {notice && <p class="callout">{notice}</p>}

@@ -10,8 +10,9 @@ export function phaseWords(download: DownloadState, now: number): string {
     case 'downloading':
       return words.downloading(download.host);
     case 'retrying': {
+      const what = download.bytesDone > 0 ? words.interrupted : words.unbegun;
       const seconds = secondsTo(download, now);
-      return seconds > 0 ? words.retryIn(formatRemaining(seconds)) : words.retryNow;
+      return seconds > 0 ? words.retryIn(what, formatRemaining(seconds)) : words.retryNow(what);
     }
     default:
       return words[download.phase];
