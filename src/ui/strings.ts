@@ -124,7 +124,8 @@ export const strings = {
     maxTokens: 'Longest answer',
     maxTokensHint: 'In tokens; a token is about three quarters of an English word.',
     seed: 'Seed',
-    seedHint: 'The same seed, prompt and model give the same answer. Empty: another answer each time.',
+    seedHint:
+      'The same seed, prompt and model give the same answer. Empty: another seed each time, so at a temperature above 0 another answer.',
     reset: 'Reset to defaults',
     saved: 'Saved',
     unreachable: 'The settings cannot be read while the engine is not running.',
