@@ -1,4 +1,4 @@
-import { type MeasureOptions, measureModel } from '../../src/gpu/bench/measure.ts';
+import { checkRoom, type MeasureOptions, measureModel } from '../../src/gpu/bench/measure.ts';
 import type { ModelSource } from '../../src/model/source.ts';
 import type { BenchmarkResult } from '../../src/protocol/benchmark.ts';
 import { LapisError } from '../../src/protocol/errors.ts';
@@ -15,9 +15,13 @@ export type BenchOptions = Pick<MeasureOptions, 'promptTokens' | 'decodeTokens' 
 /** Node compiles what a token takes during the first two thousand of them, in threads whose time would count as theirs. */
 const WARM_UP_MS = 3000;
 
-/** Loads a model on Dawn in Node and measures it. Throws as `loadModel` does, and `unsupported` where kernels cannot be timed. */
+/**
+ * Loads a model on Dawn in Node and measures it. Throws as `loadModel` does, `context-overflow` before it loads, and `unsupported` where
+ * kernels cannot be timed.
+ */
 export async function bench(source: ModelSource, options: BenchOptions): Promise<BenchmarkResult> {
   const { promptTokens, decodeTokens, context, sessions, profile, withoutSubgroups, signal } = options;
+  checkRoom(source.config.contextLength, options);
   const contextTokens = context + promptTokens + decodeTokens;
   const loaded = await loadModel(source, {
     contextTokens,

@@ -26,6 +26,7 @@ const table: Record<string, () => Promise<Command>> = {
   run: () => import('./run.ts'),
   greedy: () => import('./greedy.ts'),
   logits: () => import('./logits.ts'),
+  bench: () => import('./bench.ts'),
 };
 
 let folder: string;
@@ -245,5 +246,19 @@ describe('logits', () => {
     const result = await lapis('logits', MODEL, '--tokens', '2', '--out', join(folder, 'none', 'x'));
     expect(result).toMatchObject({ code: 1, err: `There is no file ${join(folder, 'none', 'x')}.\n` });
     expect(fake.closed).toBe(1);
+  });
+});
+
+describe('bench', () => {
+  test.each([
+    ['--context', '4100 + 64 + 128'],
+    ['--prompt-tokens', '0 + 4100 + 128'],
+    ['--decode-tokens', '0 + 64 + 4100'],
+  ])('more tokens than the context by %s are refused before the load', async (flag, tokens) => {
+    expect(await lapis('bench', MODEL, flag, '4100')).toEqual({
+      code: 1,
+      out: '',
+      err: `${tokens} tokens (before the prompt, the prompt, decoded) do not fit the model's context of 4096.\n`,
+    });
   });
 });

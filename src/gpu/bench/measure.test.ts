@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
 import { loadModel } from '../../../tools/load-model.ts';
+import { FakeModel } from '../../engine/testing/fake-model.ts';
 import { LapisError } from '../../protocol/errors.ts';
 import { smallModel } from '../testing/small-model.ts';
-import { costOfToken, measureModel } from './measure.ts';
+import { costOfToken, measureModel, timeDecoding } from './measure.ts';
 
 const OPTIONS = { promptTokens: 5, decodeTokens: 7, context: 3, runs: 2, floorBytes: 2 ** 24 };
 
@@ -51,6 +52,21 @@ test('a measurement has every figure, tells how far it is, and leaves a slot as 
     expect(result).not.toHaveProperty('cpuMsPerToken');
     expect(result.gpuBytes).toBe(model.gpuBytes);
 
+    let computed = false;
+    const tooLong = measureModel(measured, {
+      ...OPTIONS,
+      context: 53,
+      slots,
+      signal: new AbortController().signal,
+      onProgress() {
+        computed = true;
+      },
+    });
+    await expect(tooLong).rejects.toThrow(
+      "53 + 5 + 7 tokens (before the prompt, the prompt, decoded) do not fit the model's context of 64.",
+    );
+    expect(computed).toBe(false);
+
     const stop = new AbortController();
     const cut = measureModel(measured, {
       ...OPTIONS,
@@ -68,6 +84,21 @@ test('a measurement has every figure, tells how far it is, and leaves a slot as 
     expect(again.slot).toBe(slots[1]);
   } finally {
     loaded.close();
+  }
+});
+
+test('steps that fail while earlier ones are awaited end a measurement, and leave no rejection that nobody handles', async () => {
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown) => unhandled.push(reason);
+  process.on('unhandledRejection', note);
+  try {
+    const model = new FakeModel({ contextTokens: 10, next: () => 5 });
+    const slot = model.openSlot()!;
+    await model.prefill(slot, [1, 2, 3, 4, 5, 6, 7, 8]);
+    await expect(timeDecoding(model, [slot], 4)).rejects.toThrow('runs over its context');
+    expect(unhandled).toEqual([]);
+  } finally {
+    process.off('unhandledRejection', note);
   }
 });
 

@@ -1,6 +1,7 @@
 import { OUTPUT_TENSOR } from '../../model/gemma3-tensors.ts';
 import type { TensorInfo } from '../../model/tensor.ts';
 import type { BenchmarkResult } from '../../protocol/benchmark.ts';
+import { LapisError } from '../../protocol/errors.ts';
 import type { LoadedModel, SampledToken, Slot } from '../contract.ts';
 import type { GpuDevice } from '../device.ts';
 import type { Gemma3 } from '../gemma3.ts';
@@ -42,10 +43,24 @@ export interface MeasureOptions {
 const IN_FLIGHT = 4;
 const PROFILED_TOKENS = 8;
 
-/** Measures prefill and decoding. Rejects with the signal's reason; nothing is in flight then. */
+/** Throws `context-overflow` where a measurement would run past the context of so many tokens. */
+export function checkRoom(
+  contextTokens: number,
+  { context, promptTokens, decodeTokens }: Pick<MeasureOptions, 'context' | 'promptTokens' | 'decodeTokens'>,
+): void {
+  if (context + promptTokens + decodeTokens <= contextTokens) return;
+  const tokens = `${context} + ${promptTokens} + ${decodeTokens} tokens (before the prompt, the prompt, decoded)`;
+  throw new LapisError('context-overflow', `${tokens} do not fit the model's context of ${contextTokens}.`);
+}
+
+/**
+ * Measures prefill and decoding. Rejects with the signal's reason, and with `context-overflow` before it computes; nothing is in flight
+ * then.
+ */
 export async function measureModel(measured: MeasuredModel, options: MeasureOptions): Promise<BenchmarkResult> {
   const { model, device, tensors } = measured;
   const { promptTokens, decodeTokens, context, slots, runs, signal } = options;
+  checkRoom(model.contextTokens, options);
   const floorGBps = await streamingReadGBps(device, options.floorBytes);
   const runTokens = slots.length * (context + promptTokens) + decodeTokens;
   const samples: Run[] = [];
@@ -150,7 +165,10 @@ export async function timeDecoding(
     while (intervals.length < count) {
       while (asked < count && inFlight.length < IN_FLIGHT) {
         const together = Math.min(pace.together, count - asked);
-        inFlight.push(model.steps(slots, together));
+        const steps = model.steps(slots, together);
+        // It is awaited below; one that fails before those asked for earlier are there may not be a rejection that nobody handles.
+        steps.catch(() => undefined);
+        inFlight.push(steps);
         asked += together;
       }
       signal?.throwIfAborted();
