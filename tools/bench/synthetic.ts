@@ -7,7 +7,7 @@ import { WEIGHTS_SCHEMA_VERSION } from '../../src/model/schema-version.ts';
 import type { ModelSource } from '../../src/model/source.ts';
 import { TENSOR_TYPES, type TensorInfo, type TensorType } from '../../src/model/tensor.ts';
 import type { TokenizerData } from '../../src/model/tokenizer-data.ts';
-import { LapisError } from '../../src/protocol/errors.ts';
+import { UsageError } from '../usage-error.ts';
 
 const GEMMA_3: Omit<Gemma3Config, 'hiddenSize' | 'feedForwardSize' | 'layerCount' | 'headCount' | 'kvHeadCount'> = {
   headDim: 256,
@@ -63,15 +63,15 @@ export const NO_TOKENIZER: TokenizerData = {
 
 /**
  * A model with random weights in a real file's shapes and types: speed without the download. It has no vocabulary.
- * Throws `bad-request` with the names there are.
+ * Throws a UsageError with the names there are.
  */
 export function syntheticModel(name: string): ModelSource {
-  const model = MODELS[name];
-  if (!model) {
+  if (!Object.hasOwn(MODELS, name)) {
     const names = Object.keys(MODELS).join(', ');
-    throw new LapisError('bad-request', `There is no synthetic model ${name}; there are ${names}.`);
+    throw new UsageError(`There is no synthetic model ${name}; there are ${names}.`);
   }
-  return randomModel(`synthetic:${name}`, model.config, model.quantization);
+  const { config, quantization } = MODELS[name];
+  return randomModel(`synthetic:${name}`, config, quantization);
 }
 
 /** A model of any shapes with random weights, always the same, in the types that `quantization` gives them. */

@@ -261,4 +261,14 @@ describe('bench', () => {
       err: `${tokens} tokens (before the prompt, the prompt, decoded) do not fit the model's context of 4096.\n`,
     });
   });
+
+  test('an unknown synthetic model is wrong usage, and the known ones are named', async () => {
+    for (const name of ['foo', 'toString']) {
+      const { code, err } = await lapis('bench', `synthetic:${name}`);
+      expect(code).toBe(2);
+      expect(err.split('\n')[0]).toBe(
+        `There is no synthetic model ${name}; there are gemma-3-270m-q8_0, gemma-3-1b-q4_k_m, gemma-3-4b-q4_k_m.`,
+      );
+    }
+  });
 });
