@@ -5,6 +5,7 @@ import type { CommandContext } from '../command-line.ts';
 import { modelArgument, required, tokensFlag } from '../flags.ts';
 import { loadModel } from '../load-model.ts';
 import { openModel } from '../model-files.ts';
+import { checkWritable } from '../output-file.ts';
 import { UsageError } from '../usage-error.ts';
 
 export const usage = `lapis logits MODEL --tokens IDS|@FILE [--at last|all] --out FILE
@@ -22,6 +23,7 @@ export async function run(args: string[], { signal }: CommandContext): Promise<v
   required('tokens', values.tokens);
   const { at } = values;
   if (at !== 'last' && at !== 'all') throw new UsageError(`--at takes last or all, not "${at}".`);
+  await checkWritable(out);
   const source = await openModel(path, signal);
   const { contextLength, vocabularySize } = source.config;
   const tokens = await tokensFlag(values.tokens, vocabularySize);

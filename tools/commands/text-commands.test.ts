@@ -241,11 +241,10 @@ describe('logits', () => {
     expect((await lapis('logits', MODEL, '--tokens', '2', '--out', 'x', '--at', 'first')).code).toBe(2);
   });
 
-  test('a file that cannot be written is named', async () => {
-    answer([]);
-    const result = await lapis('logits', MODEL, '--tokens', '2', '--out', join(folder, 'none', 'x'));
-    expect(result).toMatchObject({ code: 1, err: `There is no file ${join(folder, 'none', 'x')}.\n` });
-    expect(fake.closed).toBe(1);
+  test('a file that cannot be written is refused before the load', async () => {
+    const refusal = async (out: string) => (await lapis('logits', MODEL, '--tokens', '2', '--out', out)).err;
+    expect(await refusal(join(folder, 'none', 'x'))).toBe(`There is no folder ${join(folder, 'none')}.\n`);
+    expect(await refusal(folder)).toBe(`${folder} is a folder.\n`);
   });
 });
 
