@@ -59,6 +59,45 @@ describe('lapis.mjs alone, without packages', () => {
   });
 });
 
+describe('the programs beside it', () => {
+  const PROGRAMS = ['kernels', 'curves', 'in-browser', 'synthetic-file'];
+
+  test.each(PROGRAMS)('%s.mjs says how it is used, asked or not', async (name) => {
+    const [asked, unasked] = await Promise.all([
+      node([`${name}.mjs`, '--help'], folder),
+      node([`${name}.mjs`, '--nonsense'], folder),
+    ]);
+    expect({ code: asked.code, err: asked.err }).toEqual({ code: 0, err: '' });
+    expect(asked.out).toMatch(new RegExp(`^node ${name}\\.mjs .`));
+    expect({ code: unasked.code, out: unasked.out }).toEqual({ code: 2, out: '' });
+    const [cause, ...usage] = unasked.err.split('\n');
+    expect(cause).toContain('--nonsense');
+    expect(usage.join('\n')).toBe(`usage: ${asked.out}`);
+  });
+
+  test.each([
+    ['kernels nonsense', 2, 'There is no kernel nonsense.'],
+    ['kernels --model toString', 2, 'There is no synthetic model toString; there are '],
+    ['curves --lengths 9', 2, '--lengths takes a whole number from 65 to 32768, not "9".'],
+    ['curves --lengths 256,128', 2, '--lengths are ascending.'],
+    ['curves --draw /none.json', 1, 'There is no file /none.json.'],
+    ['curves --draw lapis.mjs', 1, 'lapis.mjs holds no curves.'],
+    ['in-browser', 2, '--model is missing.'],
+    ['in-browser --model a --runs 0', 2, '--runs takes a whole number from 1 to 1000, not "0".'],
+    ['in-browser --model /none', 1, 'There is no model at /none.'],
+    ['in-browser --model lapis.mjs', 1, 'There is no built extension in dist.'],
+    ['synthetic-file', 2, 'synthetic-file takes one OUT.'],
+    ['synthetic-file --model x out', 2, 'There is no synthetic model x; there are gemma'],
+    ['synthetic-file /none/out', 1, 'There is no folder /none.'],
+  ])('%s exits %i', async (line, code, cause) => {
+    const [name, ...args] = line.split(' ');
+    const result = await node([`${name}.mjs`, ...args], folder);
+    expect({ code: result.code, out: result.out }).toEqual({ code, out: '' });
+    expect(result.err.startsWith(cause), result.err).toBe(true);
+    expect(result.err.trimEnd().split('\n').length > 1, result.err).toBe(code === 2);
+  });
+});
+
 describe('tools/convert-cli.ts', () => {
   test('does what lapis convert does', async () => {
     const [here, there] = [join(folder, 'by-lapis'), join(folder, 'by-convert-cli')];

@@ -1,5 +1,5 @@
-import { type Command, runCommandLine } from './command-line.ts';
-import { abortOnInterrupt, endWithReader, exitWhenWritten } from './process.ts';
+import type { Command } from './command-line.ts';
+import { runProcess } from './process.ts';
 
 /*
  * The command line: `npm run -s lapis -- COMMAND`, or `node build/lapis.mjs COMMAND` after `npm run build:tools`. Results go to
@@ -15,9 +15,4 @@ const table = Object.fromEntries(
 // npm runs scripts in the package's folder; paths on the command line are relative to where the person stands.
 if (process.env.npm_lifecycle_event === 'lapis' && process.env.INIT_CWD) process.chdir(process.env.INIT_CWD);
 
-endWithReader();
-const code = await runCommandLine(table, process.argv.slice(2), abortOnInterrupt(), {
-  out: (text) => process.stdout.write(text),
-  err: (text) => process.stderr.write(text),
-});
-exitWhenWritten(code);
+await runProcess(table, process.argv.slice(2));

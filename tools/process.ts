@@ -1,10 +1,12 @@
-/* What the programs of this folder do alike with signals, pipes and their end. */
+import { type Command, type CommandTable, runCommandLine } from './command-line.ts';
+
+/* What the programs of this folder do alike with arguments, signals, pipes and their end. */
 
 /** How long the work may take to end after Ctrl-C before the process ends without it. */
 const PATIENCE_MS = 3000;
 
 /** A signal that the first Ctrl-C (or SIGTERM) aborts; the second ends the process at once. */
-export function abortOnInterrupt(): AbortSignal {
+function abortOnInterrupt(): AbortSignal {
   const interrupt = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(name, () => {
@@ -17,7 +19,7 @@ export function abortOnInterrupt(): AbortSignal {
 }
 
 /** Ends quietly when the reader of stdout has what it wanted: `lapis … | head -1`. */
-export function endWithReader(): void {
+function endWithReader(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(0);
     throw error;
@@ -25,6 +27,21 @@ export function endWithReader(): void {
 }
 
 /** Ends the process once stdout has taken everything. Dawn's threads would otherwise outlive the work. */
-export function exitWhenWritten(code: number): void {
+function exitWhenWritten(code: number): void {
   process.stdout.write('', () => process.exit(code));
+}
+
+/** Runs a command line as this process: it ends with it. */
+export async function runProcess(table: CommandTable, args: string[]): Promise<void> {
+  endWithReader();
+  const code = await runCommandLine(table, args, abortOnInterrupt(), {
+    out: (text) => process.stdout.write(text),
+    err: (text) => process.stderr.write(text),
+  });
+  exitWhenWritten(code);
+}
+
+/** The same for a program that is one command, with the arguments of the process. */
+export function runProgram(name: string, command: Command): Promise<void> {
+  return runProcess({ [name]: async () => command }, [name, ...process.argv.slice(2)]);
 }

@@ -27,14 +27,15 @@ export interface CurvesOptions {
   decodeTokens: number;
   runs: number;
   floorBytes: number;
+  signal?: AbortSignal;
   note?: (line: string) => void;
 }
 
 /** Measures one sequence that grows through all lengths, then loads the model for each of the shorter ones. */
 export async function measureCurves(source: ModelSource, options: CurvesOptions): Promise<Curves> {
-  const { lengths, note = () => {} } = options;
+  const { lengths, signal, note = () => {} } = options;
   const longest = lengths[lengths.length - 1];
-  const loaded = await loadModel(source, { contextTokens: longest, slotCount: 1 });
+  const loaded = await loadModel(source, { contextTokens: longest, slotCount: 1, signal });
   const curves: Curves = {
     date: new Date().toISOString().slice(0, 10),
     adapter: loaded.adapter,
@@ -48,13 +49,13 @@ export async function measureCurves(source: ModelSource, options: CurvesOptions)
   const slot = model.openSlot()!;
   const decodedFrom = (tokens: number) => tokens - options.decodeTokens - 1;
   try {
-    await model.prefill(slot, randomTokens(lengths[0], model, 0));
-    await timeDecoding(model, [slot], Math.min(8, longest - lengths[0]));
+    await model.prefill(slot, randomTokens(lengths[0], model, 0), { signal });
+    await timeDecoding(model, [slot], Math.min(8, longest - lengths[0]), { signal });
     model.rewind(slot, 0);
     let prefillMs = 0;
     for (const tokens of lengths) {
       const start = performance.now();
-      await model.prefill(slot, randomTokens(tokens - model.position(slot), model, tokens));
+      await model.prefill(slot, randomTokens(tokens - model.position(slot), model, tokens), { signal });
       prefillMs += performance.now() - start;
       curves.prefill.push({ tokens, ms: prefillMs });
       const times: number[] = [];
@@ -62,7 +63,8 @@ export async function measureCurves(source: ModelSource, options: CurvesOptions)
         // The slot's place on the GPU follows from a prompt row.
         if (!model.rewind(slot, decodedFrom(tokens))) throw new Error(`The cache no longer holds ${tokens} positions.`);
         await model.prefill(slot, randomTokens(1, model, run));
-        times.push((await timeDecoding(model, [slot], options.decodeTokens)).ms / options.decodeTokens);
+        const { ms } = await timeDecoding(model, [slot], options.decodeTokens, { signal });
+        times.push(ms / options.decodeTokens);
       }
       const bytes = costOfToken(source.tensors).bytes + cacheBytes(source.config, tokens);
       curves.decode.push({ tokens, ms: median(times), floorMs: bytes / curves.floorGBps / 1e6 });
@@ -73,6 +75,7 @@ export async function measureCurves(source: ModelSource, options: CurvesOptions)
     loaded.close();
   }
   for (const tokens of lengths.slice(0, -1).toReversed()) {
+    signal?.throwIfAborted();
     curves.memory.unshift({ tokens, bytes: await memoryOf(source, tokens) });
     note(`${tokens} tokens: ${(curves.memory[0].bytes / 1e6).toFixed(1)} MB`);
   }

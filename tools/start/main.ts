@@ -1,8 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { LapisError } from '../../src/protocol/errors.ts';
-import { type Command, runCommandLine } from '../command-line.ts';
-import { abortOnInterrupt, endWithReader, exitWhenWritten } from '../process.ts';
+import type { Command } from '../command-line.ts';
+import { runProgram } from '../process.ts';
 import { RUN_OPTIONS, RUN_USAGE, toRequest } from '../run-options.ts';
 import { ensureBrowser } from '../setup/browser.mjs';
 import { ensureBuilt } from '../setup/build.mjs';
@@ -45,14 +45,4 @@ function parse(args: string[]): PromptOptions | undefined {
 // npm runs scripts in the package's folder; paths on the command line are relative to where the person stands.
 if (process.env.npm_lifecycle_event === 'start' && process.env.INIT_CWD) process.chdir(process.env.INIT_CWD);
 
-endWithReader();
-const code = await runCommandLine(
-  { start: async () => start },
-  ['start', ...process.argv.slice(2)],
-  abortOnInterrupt(),
-  {
-    out: (text) => process.stdout.write(text),
-    err: (text) => process.stderr.write(text),
-  },
-);
-exitWhenWritten(code);
+await runProgram('start', start);
