@@ -193,7 +193,8 @@ export const strings = {
     decode: 'Writing',
     rate: (rate: string, tokens: number) => `${rate} tokens/s (${tokens} tokens)`,
     between: 'Between tokens',
-    quantiles: (p50: string, p95: string) => `${p50} (half of them), ${p95} (19 of 20)`,
+    quantiles: (p50: string, p95: string) =>
+      `${p50} (half of them), ${p95} (19 of 20); tokens that come together share their time`,
     load: 'Loading',
     weights: 'Read for a token',
     cost: (bytes: string, gigaflops: string) => `${bytes}, ${gigaflops} GFLOP`,

@@ -61,6 +61,7 @@ test('bench --json gives every figure that it promises, and no other', async () 
 test('bench --profile prints the time of each kernel, and what they take together', async () => {
   const text = await bench('--profile');
   expect(text).toMatch(/^decode +[\d.]+ tok\/s \(3 tokens\)$/m);
+  expect(text).toMatch(/^between tokens .*; tokens that come together share their time$/m);
   for (const phase of ['prefill of 4 tokens', 'one decoded token']) {
     const lines = text.split(`${phase}, time a kernel`)[1]!.split('\n\n')[0]!.trimEnd().split('\n').slice(1);
     const parsed = lines.map((line) => /^ +([\d.]+) ms +([\d.]+) % {2}(.+)$/.exec(line)!);

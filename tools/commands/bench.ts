@@ -56,7 +56,10 @@ function table(result: BenchmarkResult): string {
     ['prefill', `${result.prefillTokensPerSecond.toFixed(0)} tok/s (${result.promptTokens} tokens)`],
     ['first token', `${result.firstTokenMs.toFixed(1)} ms`],
     ['decode', `${result.decodeTokensPerSecond.toFixed(1)} tok/s (${result.decodeTokens} tokens)`],
-    ['between tokens', `${interTokenMs.p50.toFixed(2)} ms (p50), ${interTokenMs.p95.toFixed(2)} ms (p95)`],
+    [
+      'between tokens',
+      `${interTokenMs.p50.toFixed(2)} ms (p50), ${interTokenMs.p95.toFixed(2)} ms (p95); tokens that come together share their time`,
+    ],
     ['load', `${result.loadMs.toFixed(0)} ms`],
     [
       'weights a token',

@@ -57,7 +57,7 @@ describe('the text to copy', () => {
       'Notice: It said “green”.',
       'Reading a prompt: 1235 tokens/s (64 tokens)',
       'Writing: 81.3 tokens/s (128 tokens)',
-      'Between tokens: 12.31 ms (half of them), 15.50 ms (19 of 20)',
+      'Between tokens: 12.31 ms (half of them), 15.50 ms (19 of 20); tokens that come together share their time',
       'First token after: 51.84 ms',
       'Memory bandwidth: 250.0 GB/s, of which writing reaches 26.0 %',
     ]) {
