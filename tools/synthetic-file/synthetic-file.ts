@@ -79,7 +79,7 @@ function byLayerAndName(a: { name: string }, b: { name: string }): number {
 }
 
 /** Writes the file to the disk, a piece at a time; resolves to its SHA-256 in hexadecimal. */
-export async function writeSyntheticFile(file: SyntheticFile, path: string): Promise<string> {
+export async function writeSyntheticFile(file: SyntheticFile, path: string, signal?: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
   async function* hashed(): AsyncGenerator<Uint8Array> {
     for await (const piece of file.pieces()) {
@@ -87,6 +87,6 @@ export async function writeSyntheticFile(file: SyntheticFile, path: string): Pro
       yield piece;
     }
   }
-  await writeFile(path, hashed());
+  await writeFile(path, hashed(), { signal });
   return hash.digest('hex');
 }
