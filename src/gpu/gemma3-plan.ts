@@ -27,20 +27,29 @@ import rowsText from './rows.wgsl?raw';
 
 /** What a token generated in each of `rows` sequences takes. */
 export async function generatedPlan(context: PlanContext, rows: number): Promise<PlanStep[]> {
-  const rowClass = { kind: 'generated', rows } as const;
   const { device } = context;
-  const { generated } = context.buffers;
   const sharing = sharingContext(context);
-  const shares = rows === 1 && canShareBindGroups(sharing);
-  const own = shares ? sharing : context;
-  const { embedding, layers, norm } = rowSteps(own, rowClass, generated);
+  if (rows > 1 || !canShareBindGroups(sharing)) return bindEach(device, generatedSources(context, rows));
+  const { embedding, layers, norm, head } = generatedSteps(sharing, rows);
   const steps = await Promise.all([
     bindEach(device, embedding),
-    ...layers.map((steps, layer) => (shares ? bindLayer(own, layer, steps) : bindEach(device, steps))),
-    shares && norm.length > 0 ? bindOutputNorm(own, norm) : bindEach(device, norm),
-    headPlan(own, rowClass, generated),
+    ...layers.map((steps, layer) => bindLayer(sharing, layer, steps)),
+    norm.length > 0 ? bindOutputNorm(sharing, norm) : [],
+    bindEach(device, head),
   ]);
   return steps.flat();
+}
+
+/** The same before it is compiled, with a bind group for each step. */
+export function generatedSources(context: PlanContext, rows: number): StepSource[] {
+  const { embedding, layers, norm, head } = generatedSteps(context, rows);
+  return [...embedding, ...layers.flat(), ...norm, ...head];
+}
+
+function generatedSteps(context: PlanContext, rows: number) {
+  const rowClass = { kind: 'generated', rows } as const;
+  const { generated } = context.buffers;
+  return { ...rowSteps(context, rowClass, generated), head: headSteps(context, rowClass, generated) };
 }
 
 /** What a chunk of a prompt takes, without the logits of its last row. */
@@ -49,13 +58,22 @@ export async function promptPlan(context: PlanContext): Promise<PlanStep[]> {
   return bindEach(context.device, [...embedding, ...layers.flat(), ...norm]);
 }
 
+/** The logits of the last row of a prompt's chunk: [1][vocabulary]. */
+export async function headPlan(context: PlanContext): Promise<PlanStep[]> {
+  const steps = headSteps(context, { kind: 'prompt' }, context.buffers.prompt);
+  return bindEach(
+    context.device,
+    steps.map((step) => ({ ...step, size: (shape: BatchShape) => step.size({ ...shape, rows: 1 }) })),
+  );
+}
+
 /** The logits of the batch's rows from its head row on, which for a prompt is its last: [8][vocabulary]. */
-export async function headPlan(context: PlanContext, rowClass: RowClass, batch: BatchBuffers): Promise<PlanStep[]> {
+function headSteps(context: PlanContext, rowClass: RowClass, batch: BatchBuffers): StepSource[] {
   const { device, weights, buffers, config } = context;
   const rows = rowClass.kind === 'prompt' ? 1 : rowClass.rows;
   const fused = fusesHeadNorm(context, rowClass);
   const last = finalNorm(context, residualStreams(context));
-  const steps = linear(
+  return linear(
     device,
     { kind: 'generated', rows },
     {
@@ -71,14 +89,9 @@ export async function headPlan(context: PlanContext, rowClass: RowClass, batch: 
       ...(fused && { prologue: normPrologue(context, rowClass, { ...last, to: buffers.normed }) }),
     },
   );
-  if (rowClass.kind === 'generated') return bindEach(device, steps);
-  return bindEach(
-    device,
-    steps.map((step) => ({ ...step, size: (shape: BatchShape) => step.size({ ...shape, rows: 1 }) })),
-  );
 }
 
-/** The steps from tokens to the final norm (of a single generated row: to what `headPlan` norms itself): the one compute path. */
+/** The steps from tokens to the final norm (of a single generated row: to what the head norms itself): the one compute path. */
 function rowSteps(context: PlanContext, rowClass: RowClass, batch: BatchBuffers) {
   const streams = residualStreams(context);
   return {

@@ -4,20 +4,17 @@ import { LapisError } from '../protocol/errors.ts';
 import type { SamplingOptions } from '../protocol/generation.ts';
 import { allocateModel } from './allocate-model.ts';
 import { type ModelBuffers, maskWords } from './buffers.ts';
+import { CompiledPlans } from './compiled-plans.ts';
 import type { LoadedModel, SampledToken, Slot } from './contract.ts';
 import { COPY_DST, COPY_SRC, type GpuDevice } from './device.ts';
-import { generatedPlan, headPlan, promptPlan } from './gemma3-plan.ts';
 import { Gemma3WeightMap } from './gemma3-weights.ts';
 import type { Dispatch } from './kernel.ts';
 import { packSlotSampler, SLOT_SAMPLER_OFFSET, samplerMode } from './kernels/sample/options.ts';
-import { Sampler } from './kernels/sample/sample.ts';
 import { chooseKernels } from './known-answer.ts';
 import type { KvCache } from './kv-cache.ts';
 import { canGate } from './linear.ts';
-import { rowsTogether } from './linear-operands.ts';
 import type { PlanContext } from './plan-context.ts';
 import { PlanRunner } from './plan-runner.ts';
-import type { PlanStep } from './plan-step.ts';
 import { PromptPace } from './prompt-pace.ts';
 import { MAX_GENERATED_ROWS, SLOT_WORDS } from './rows.ts';
 import { MAX_STEPS_TOGETHER } from './step-pace.ts';
@@ -30,8 +27,8 @@ export interface LoadOptions {
   /** Prompt rows a chunk, at most; default by device. */
   chunk?: number;
   /**
-   * Compile while weights load what a drawn answer takes, and right after it what several answers at once and the rarer settings do. Default
-   * true but on CPU adapters, where it would take the cores that the answer needs from it, for seconds.
+   * Compile while weights load what a drawn answer takes, and in the background after it what several answers at once and the rarer settings do.
+   * Default true but on CPU adapters, where it would take the cores that the answer needs from it, for seconds.
    */
   compileAhead?: boolean;
   signal?: AbortSignal;
@@ -40,10 +37,6 @@ export interface LoadOptions {
 
 export const DEFAULT_CONTEXT = 4096;
 export const DEFAULT_SLOTS = 4;
-
-/** How a chat's answer is sampled. */
-const DRAWN = { stochastic: true, penalties: false, mask: false, logProbabilities: false };
-const ANYHOW = { stochastic: true, penalties: true, mask: true, logProbabilities: true };
 
 interface SlotState {
   open: boolean;
@@ -62,19 +55,13 @@ export class Gemma3 implements LoadedModel {
   readonly runner: PlanRunner;
   readonly #device: GpuDevice;
   readonly #map: Gemma3WeightMap;
-  readonly #context: PlanContext;
   readonly #buffers: ModelBuffers;
   readonly #cache: KvCache;
   /** The most rows of a prompt's chunk. */
   readonly #mostRows: number;
   readonly #pace: PromptPace;
   readonly #slots: SlotState[];
-  readonly #promptPlan: PlanStep[];
-  readonly #promptHead: PlanStep[];
-  readonly #promptSampler: Sampler;
-  readonly #generatedSampler: Sampler;
-  /** By the number of rows that they take together. */
-  readonly #generatedPlans = new Map<number, Promise<PlanStep[]>>();
+  readonly #plans: CompiledPlans;
   /** Slots of the batch whose logits stand in the logits buffer, by row. */
   #logitsOf: Slot[] = [];
   /** Settled when the last step asked for has been submitted. */
@@ -89,9 +76,8 @@ export class Gemma3 implements LoadedModel {
     map: Gemma3WeightMap,
     chunk: number,
     slotCount: number,
-    plans: { prompt: PlanStep[]; head: PlanStep[]; promptSampler: Sampler; generatedSampler: Sampler },
+    plans: CompiledPlans,
   ) {
-    this.#context = context;
     this.#device = context.device;
     this.#map = map;
     this.#buffers = context.buffers;
@@ -101,12 +87,9 @@ export class Gemma3 implements LoadedModel {
     this.contextTokens = context.contextTokens;
     this.slotCount = slotCount;
     this.#slots = Array.from({ length: slotCount }, () => ({ open: false, position: 0, sampling: {}, useMask: false }));
-    this.#promptPlan = plans.prompt;
+    this.#plans = plans;
     this.#mostRows = chunk;
     this.#pace = new PromptPace(chunk, plans.prompt.length, context.config);
-    this.#promptHead = plans.head;
-    this.#promptSampler = plans.promptSampler;
-    this.#generatedSampler = plans.generatedSampler;
   }
 
   /**
@@ -151,35 +134,19 @@ export class Gemma3 implements LoadedModel {
       contextTokens,
       storageBuffers,
     };
-    const { vocabularySize } = config;
-    const sampler = Sampler.compile(device, {
-      vocabularySize,
-      contextTokens,
-      maxRows: MAX_GENERATED_ROWS,
-      buffers: { ...buffers, ...buffers.generated },
-    });
-    const ofPrompt = sampler.then((generated) => generated.forBatch(buffers.prompt));
     const ahead = options.compileAhead ?? !device.software;
-    const drawn = ahead ? [sampler, ofPrompt].map(async (compiling) => (await compiling).ready(DRAWN)) : [];
-    const plans = Promise.all([
-      promptPlan(context),
-      headPlan(context, { kind: 'prompt' }, buffers.prompt),
-      ofPrompt,
-      sampler,
-      generatedPlan(context, 1),
-      ...drawn,
-    ]);
+    const compiling = CompiledPlans.compile(context, { drawn: ahead });
     try {
-      const [[prompt, head, promptSampler, generatedSampler, alone]] = await Promise.all([plans, upload, allocated]);
-      const model = new Gemma3(context, map, chunk, slotCount, { prompt, head, promptSampler, generatedSampler });
+      const [plans] = await Promise.all([compiling, upload, allocated]);
+      const model = new Gemma3(context, map, chunk, slotCount, plans);
       model.kernelNotice = kernelNotice;
-      model.#generatedPlans.set(1, Promise.resolve(alone));
-      if (ahead) model.#compileAhead();
+      // Whoever needs what does not compile hears why.
+      if (ahead) plans.compileAhead(slotCount).catch(() => undefined);
       return model;
     } catch (error) {
       // The other halves must have stopped before their buffers go.
       failure.abort(error);
-      await Promise.allSettled([plans, upload, allocated]);
+      await Promise.allSettled([compiling, upload, allocated]);
       throw error;
     }
   }
@@ -274,7 +241,7 @@ export class Gemma3 implements LoadedModel {
       );
     }
     for (let i = 0; i < total; i++) this.#checkToken(tokens[i]!);
-    const sampling = await this.#sampling(this.#promptSampler, [slot]);
+    const sampling = await this.#sampling('prompt', [slot]);
     let before: Promise<unknown> = Promise.resolve();
     let endedAt = 0;
     let result: Promise<SampledToken[][]> | undefined;
@@ -337,8 +304,8 @@ export class Gemma3 implements LoadedModel {
     positions: number[],
     count: number,
   ): Promise<{ results: Promise<SampledToken[][]> }> {
-    const sampling = await this.#sampling(this.#generatedSampler, slots);
-    const plan = await this.#generatedPlan(rowsTogether(slots.length));
+    const sampling = await this.#sampling('generated', slots);
+    const plan = await this.#plans.generated(slots.length);
     for (const [row, slot] of slots.entries()) this.#cache.prepareWrite(slot, positions[row], positions[row] + count);
     const { generated } = this.#buffers;
     if (slots.length !== this.#generatedRows.length || slots.some((slot, i) => slot !== this.#generatedRows[i])) {
@@ -384,7 +351,8 @@ export class Gemma3 implements LoadedModel {
     queue.writeBuffer(buffer, offset, new Uint32Array(tokens.flatMap((token, i) => [slot, first + i, token, 0])));
     queue.writeBuffer(prompt.batch, 0, new Uint32Array([tokens.length, tokens.length - 1, 0, 0]));
     const shape = { rows: tokens.length, positions: state.position };
-    let plan = sampling ? [...this.#promptPlan, ...this.#promptHead] : this.#promptPlan;
+    const { prompt: steps, promptHead } = this.#plans;
+    let plan = sampling ? [...steps, ...promptHead] : steps;
     // The GPU begins while the rest is being encoded, which takes milliseconds.
     for (; plan.length > stepsASubmit && !this.runner.profiler; plan = plan.slice(stepsASubmit)) {
       this.runner.submit(plan.slice(0, stepsASubmit), shape);
@@ -398,27 +366,8 @@ export class Gemma3 implements LoadedModel {
   }
 
   /** What samples these slots, compiled: awaited before anything is written, so that what is written and submitted stays together. */
-  async #sampling(sampler: Sampler, slots: readonly Slot[]): Promise<Dispatch[]> {
-    const mode = samplerMode(slots.map((slot) => this.#state(slot)));
-    await sampler.ready(mode);
-    return sampler.dispatches(mode);
-  }
-
-  #generatedPlan(rows: number): Promise<PlanStep[]> {
-    let plan = this.#generatedPlans.get(rows);
-    if (!plan) {
-      plan = generatedPlan(this.#context, rows);
-      this.#generatedPlans.set(rows, plan);
-    }
-    return plan;
-  }
-
-  /** Begins to compile what not every answer needs, so that nobody waits for it when it is. */
-  #compileAhead(): void {
-    const most = Math.min(this.slotCount, MAX_GENERATED_ROWS);
-    for (let rows = 2; rows <= most; rows++) void this.#generatedPlan(rowsTogether(rows)).catch(() => undefined);
-    // Whoever needs what does not compile hears why.
-    for (const sampler of [this.#promptSampler, this.#generatedSampler]) sampler.ready(ANYHOW).catch(() => undefined);
+  #sampling(batch: 'prompt' | 'generated', slots: readonly Slot[]): Promise<Dispatch[]> {
+    return this.#plans.sampling(batch, samplerMode(slots.map((slot) => this.#state(slot))));
   }
 
   #copyWithin(buffer: GPUBuffer, fromWord: number, toWord: number, words: number): void {
