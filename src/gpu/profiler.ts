@@ -62,6 +62,12 @@ export class Profiler {
     this.#pending = [];
     return [...this.#milliseconds].sort((a, b) => b[1] - a[1]);
   }
+
+  destroy(): void {
+    this.#querySet.destroy();
+    this.#resolved.destroy();
+    for (const { readBack } of this.#pending) readBack.destroy();
+  }
 }
 
 /** A dispatch's label without the layer it belongs to, so that layers add up. */

@@ -15,7 +15,7 @@ export const gpuBytes: ModelEntriesOptions['gpuBytes'] = ({ config, types }) =>
     types.reduce((sum, { bytes }) => sum + bytes, 0),
   );
 
-/** What a person waits some seconds for: as on the command line, and much less where the CPU does it. */
+/** What a person waits some seconds for: the command line's defaults, and much less where the CPU does it. */
 const BENCHMARK = { promptTokens: 64, decodeTokens: 128, runs: 5 };
 const SOFTWARE_BENCHMARK = { promptTokens: 16, decodeTokens: 16, runs: 2 };
 /** A streaming read that no cache can answer, in what memory a machine in use may have left. */

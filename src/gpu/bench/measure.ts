@@ -193,22 +193,24 @@ async function profile(model: Gemma3, device: GpuDevice, options: MeasureOptions
   const { slots, context, promptTokens, signal } = options;
   const [slot] = slots;
   const tokens = Math.min(PROFILED_TOKENS, options.decodeTokens);
-  const [prefill, decode] = [new Profiler(device), new Profiler(device)];
   empty(model, slot);
   if (context > 0) await model.prefill(slot, randomTokens(context, model, 0), { signal });
+  const [prefill, decode] = [new Profiler(device), new Profiler(device)];
   try {
     model.runner.profiler = prefill;
     await model.prefill(slot, randomTokens(promptTokens, model, 1), { signal });
     model.runner.profiler = decode;
     for (let token = 0; token < tokens; token++) await model.step([slot]);
+    const decoded = await decode.results();
+    return {
+      prefill: await prefill.results(),
+      decode: decoded.map(([kernel, ms]): [string, number] => [kernel, ms / tokens]),
+    };
   } finally {
     model.runner.profiler = undefined;
+    prefill.destroy();
+    decode.destroy();
   }
-  const decoded = await decode.results();
-  return {
-    prefill: await prefill.results(),
-    decode: decoded.map(([kernel, ms]): [string, number] => [kernel, ms / tokens]),
-  };
 }
 
 function empty(model: Gemma3, slot: Slot): void {
