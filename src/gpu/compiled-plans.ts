@@ -1,5 +1,5 @@
 import { generatedPlan, generatedSources, headPlan, promptPlan } from './gemma3-plan.ts';
-import { type Dispatch, Kernel } from './kernel.ts';
+import type { Dispatch } from './kernel.ts';
 import type { SamplerMode } from './kernels/sample/options.ts';
 import { Sampler } from './kernels/sample/sample.ts';
 import { rowsTogether } from './linear-operands.ts';
@@ -93,7 +93,14 @@ export class CompiledPlans {
     const together = new Set(Array.from({ length: most }, (_, i) => rowsTogether(i + 1)));
     together.delete(1);
     for (const rows of together) {
-      for (const { kernel } of this.#sourcesOf(rows)) await Kernel.compile(device, kernel);
+      const plan: PlanStep[] = [];
+      for (const source of this.#sourcesOf(rows)) {
+        plan.push(...(await bindEach(device, [source])));
+        // A kernel that is there already takes no turn of the event loop, and the tokens that are being read back would wait.
+        await new Promise((resolve) => setTimeout(resolve));
+      }
+      // Unless somebody has needed it meanwhile.
+      if (!this.#generated.has(rows)) this.#generated.set(rows, Promise.resolve(plan));
     }
     for (const mode of RARER) {
       for (const sampler of Object.values(this.#samplers)) await sampler.ready(mode);
