@@ -58,6 +58,10 @@ export class GpuDevice {
   /** Resolves with a sentence when the device is gone. */
   readonly lost: Promise<string>;
   #bytes = 0;
+  readonly #live = new Set<GPUBuffer>();
+  #compiling = 0;
+  #ended = false;
+  readonly #end: () => void;
   readonly #layouts = new Map<string, GPUBindGroupLayout>();
   readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>();
 
@@ -80,7 +84,12 @@ export class GpuDevice {
       );
     });
     const gone = device.lost.then((info) => info.message || `The GPU device was lost (${info.reason}).`);
-    this.lost = Promise.race([gone, failed]);
+    let end = () => {};
+    const ended = new Promise<string>((resolve) => {
+      end = () => resolve('The GPU device was given back.');
+    });
+    this.#end = end;
+    this.lost = Promise.race([gone, failed, ended]);
   }
 
   /**
@@ -147,11 +156,10 @@ export class GpuDevice {
       });
     }
     this.#bytes += size;
+    this.#live.add(buffer);
     const destroy = buffer.destroy.bind(buffer);
-    let live = true;
     buffer.destroy = () => {
-      if (live) this.#bytes -= size;
-      live = false;
+      if (this.#live.delete(buffer)) this.#bytes -= size;
       destroy();
     };
     return buffer;
@@ -206,7 +214,11 @@ export class GpuDevice {
               ? cause.message
               : String(cause);
           throw new LapisError('internal', `Kernel ${label} does not compile: ${reason}`, { cause });
+        })
+        .finally(() => {
+          if (--this.#compiling === 0 && this.#ended) this.device.destroy();
         });
+      this.#compiling++;
       this.#pipelines.set(key, pipeline);
     }
     return pipeline;
@@ -233,8 +245,15 @@ export class GpuDevice {
     await Promise.race([this.device.queue.onSubmittedWorkDone(), this.device.lost]).catch(() => undefined);
   }
 
+  /**
+   * Frees every buffer, and the device as soon as it compiles nothing: Dawn waits for that first, in Node with the event loop, in a browser with
+   * the process that draws every page.
+   */
   destroy(): void {
-    this.device.destroy();
+    this.#ended = true;
+    for (const buffer of this.#live) buffer.destroy();
+    if (this.#compiling === 0) this.device.destroy();
+    this.#end();
   }
 }
 

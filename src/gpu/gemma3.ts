@@ -136,17 +136,23 @@ export class Gemma3 implements LoadedModel {
     };
     const ahead = options.compileAhead ?? !device.software;
     const compiling = CompiledPlans.compile(context, { drawn: ahead });
+    const cancelled = new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () =>
+        reject(new LapisError('aborted', 'Loading was cancelled.', { cause: signal.reason })),
+      );
+    });
     try {
-      const [plans] = await Promise.all([compiling, upload, allocated]);
+      const [plans] = await Promise.race([Promise.all([compiling, upload, allocated]), cancelled]);
       const model = new Gemma3(context, map, chunk, slotCount, plans);
       model.kernelNotice = kernelNotice;
       // Whoever needs what does not compile hears why.
       if (ahead) plans.compileAhead(slotCount).catch(() => undefined);
       return model;
     } catch (error) {
-      // The other halves must have stopped before their buffers go.
+      // What reads the source must have stopped before its buffers go; what compiles, which may take seconds, need not.
       failure.abort(error);
-      await Promise.allSettled([compiling, upload, allocated]);
+      compiling.catch(() => undefined);
+      await Promise.allSettled([upload, allocated]);
       throw error;
     }
   }

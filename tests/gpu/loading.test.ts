@@ -140,8 +140,10 @@ describe('a load that fails', () => {
     const { gpu, close } = openNodeGpu();
     const device = await GpuDevice.open(gpu);
     const code = await codeOf(Gemma3.load(device, source, { ...SHAPE, signal }));
-    // The device is gone, and with it whatever was allocated.
-    await soon(device.device.lost);
+    // Whatever was allocated is free, and the device goes.
+    expect(device.bytes).toBe(0);
+    await soon(device.lost);
+    await device.device.lost;
     close();
     return code;
   }
@@ -162,6 +164,38 @@ describe('a load that fails', () => {
       }
       expect(await failing({ ...source, weights }, controller.signal)).toBe('aborted');
       expect(chunks).toBe(3);
+    },
+    TIMEOUT,
+  );
+
+  test(
+    'because it was aborted while kernels compile does not wait for them, and lets the device go after them',
+    async () => {
+      const { gpu, close } = openNodeGpu();
+      const device = await GpuDevice.open(gpu);
+      const compile = device.device.createComputePipelineAsync.bind(device.device);
+      let goOn = () => {};
+      const held = new Promise<void>((resolve) => {
+        goOn = resolve;
+      });
+      device.device.createComputePipelineAsync = async (descriptor) => {
+        if (descriptor.label === 'attention') await held;
+        return compile(descriptor);
+      };
+      let destroyed = false;
+      device.device.lost.then(() => {
+        destroyed = true;
+      });
+      const controller = new AbortController();
+      const loading = Gemma3.load(device, await openShallow(), { ...SHAPE, signal: controller.signal });
+      // Long after the last of the weights.
+      setTimeout(() => controller.abort(), 2000);
+      expect(await soon(codeOf(loading))).toBe('aborted');
+      expect(device.bytes).toBe(0);
+      expect(destroyed).toBe(false);
+      goOn();
+      await soon(device.device.lost);
+      close();
     },
     TIMEOUT,
   );
