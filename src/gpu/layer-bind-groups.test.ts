@@ -54,17 +54,19 @@ function withRandomNorms(source: ModelSource): ModelSource {
   };
 }
 
-async function generate(source: ModelSource, options: GpuDeviceOptions) {
+/** Generates beside another slot and alone; `otherwise`, also alone throughout and in pairs, which must give the same. */
+async function generate(source: ModelSource, options: GpuDeviceOptions, otherwise = false) {
   const { device, close } = await openTestDevice(options);
   try {
     const model = await Gemma3.load(device, source, { contextTokens: 128, slotCount: 2, chunk: 64 });
     expect(model.kernelNotice).toBeUndefined();
     const [slot, other] = [model.openSlot()!, model.openSlot()!];
     await model.prefill(other, PROMPT.slice(0, 3));
+    await model.prefill(slot, PROMPT);
     /** Tokens and logits of one answer, by the slots of each submit and how many steps it takes. */
     const answer = async (submits: [slots: Slot[], steps: number][]) => {
-      model.rewind(slot, 0);
-      const tokens = [(await model.prefill(slot, PROMPT)).token];
+      model.rewind(slot, PROMPT.length - 1);
+      const tokens = [(await model.prefill(slot, PROMPT.slice(-1))).token];
       const logits: number[][] = [];
       for (const [slots, steps] of submits) {
         for (const sampled of await model.steps(slots, steps)) tokens.push(sampled[0]!.token);
@@ -79,10 +81,12 @@ async function generate(source: ModelSource, options: GpuDeviceOptions) {
       [[slot, other], 1],
       [[slot], 1],
     ]);
-    const alone = Array.from({ length: 4 }, (): [Slot[], number] => [[slot], 1]);
-    expect(await answer(alone)).toEqual(mixed);
-    const pair: [Slot[], number] = [[slot], 2];
-    expect(await answer([pair, pair])).toEqual(mixed);
+    if (otherwise) {
+      const alone = Array.from({ length: 4 }, (): [Slot[], number] => [[slot], 1]);
+      expect(await answer(alone)).toEqual(mixed);
+      const pair: [Slot[], number] = [[slot], 2];
+      expect(await answer([pair, pair])).toEqual(mixed);
+    }
     return mixed;
   } finally {
     close();
@@ -103,7 +107,7 @@ test.each(SETTINGS.slice(0, process.env.LAPIS_LONG === '1' ? undefined : 1))(
   'a token of $quantization is the same with shared bind groups and with own (without subgroups: $withoutSubgroups)',
   async ({ quantization, withoutSubgroups, apart }) => {
     const source = withRandomNorms(randomModel('test', CONFIG, quantization));
-    const shared = await generate(source, { withoutSubgroups, naive: false });
+    const shared = await generate(source, { withoutSubgroups, naive: false }, true);
     const own = await generate(source, { withoutSubgroups, naive: false, maxBindingBytes: apart });
     expect(shared.logits.flat().every(Number.isFinite)).toBe(true);
     expect(own).toEqual(shared);
