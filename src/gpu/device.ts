@@ -195,9 +195,10 @@ export class GpuDevice {
 
   /**
    * The pipeline of a WGSL text whose bindings have an explicit layout, since `layout: 'auto'` drops those that are not used. Compiled once
-   * however often it is asked for. Throws `internal` with the compiler's words.
+   * however often it is asked for. Rejects with `internal` and the compiler's words, and with `device-lost` once the device was destroyed.
    */
-  pipeline(label: string, code: string, bindGroupLayout: GPUBindGroupLayout): Promise<GPUComputePipeline> {
+  async pipeline(label: string, code: string, bindGroupLayout: GPUBindGroupLayout): Promise<GPUComputePipeline> {
+    if (this.#ended) throw new LapisError('device-lost', `The GPU device was given back before ${label} was compiled.`);
     const key = `${bindGroupLayout.label}\n${code}`;
     let pipeline = this.#pipelines.get(key);
     if (!pipeline) {

@@ -193,6 +193,7 @@ describe('a load that fails', () => {
       expect(await soon(codeOf(loading))).toBe('aborted');
       expect(device.bytes).toBe(0);
       expect(destroyed).toBe(false);
+      expect(await codeOf(device.pipeline('late', '', device.bindGroupLayout([])))).toBe('device-lost');
       goOn();
       await soon(device.device.lost);
       close();
