@@ -65,8 +65,8 @@ describe('one generation', () => {
   });
 
   test.each([
-    { stepMs: 0, most: 2, tokens: 200 },
-    { stepMs: 5, most: 1, tokens: 20 },
+    { stepMs: 0, most: 4, tokens: 200 },
+    { stepMs: 9, most: 1, tokens: 20 },
   ])(
     'takes $most steps together where one takes $stepMs ms, and none beyond the limit',
     async ({ stepMs, most, tokens }) => {
@@ -81,7 +81,7 @@ describe('one generation', () => {
   test('counts what a submit takes for each of its steps', async () => {
     vi.useFakeTimers();
     try {
-      const { engine, model } = start({ next: () => COLON, stepMs: 2 });
+      const { engine, model } = start({ next: () => COLON, stepMs: 3 });
       const answer = end(engine.generate(completion('x', { maxTokens: 101 })));
       await vi.runAllTimersAsync();
       expect((await answer).tokens).toHaveLength(101);

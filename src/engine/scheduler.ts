@@ -140,10 +140,9 @@ export class Scheduler {
 
   /** How many steps a batch should take in one submit. One with a mask goes step by step, and waits for what others have in flight. */
   #count(batch: Running[]): number {
-    const { together } = this.#pace;
-    const masked = [...this.#running].some(({ generation }) => generation.mask);
-    const wanted = batch.every(({ asked, generation }) => asked + together <= generation.request.maxTokens);
-    return wanted && !masked ? together : 1;
+    if ([...this.#running].some(({ generation }) => generation.mask)) return 1;
+    const wanted = batch.map(({ asked, generation }) => generation.request.maxTokens - asked);
+    return Math.min(this.#pace.together, ...wanted);
   }
 
   #nextBatch(): Running[] {

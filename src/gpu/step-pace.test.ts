@@ -4,7 +4,9 @@ import { StepPace } from './step-pace.ts';
 test.each([
   { name: 'nothing is known', times: [], together: 1 },
   { name: 'too few were fast', times: Array(7).fill(1), together: 1 },
-  { name: 'eight were fast', times: Array(8).fill(1), together: 2 },
+  { name: 'eight were fast', times: Array(8).fill(1), together: 4 },
+  { name: 'eight took no time at all', times: Array(8).fill(0), together: 4 },
+  { name: 'three come within half a frame', times: Array(8).fill(2.5), together: 3 },
   { name: 'one of the last eight was slow', times: [...Array(8).fill(1), 30], together: 1 },
   { name: 'slow ones are long past', times: [...Array(8).fill(30), ...Array(8).fill(3.9)], together: 2 },
   { name: 'slow ones came back at once', times: [90, 0, 0, 90, 0, 0, 90, 0, 0], together: 1 },

@@ -1,13 +1,13 @@
-/** The most steps of one submit. */
-export const MAX_STEPS_TOGETHER = 2;
-/** Two tokens then come within half of a screen's frame, so that nobody sees them come together. */
-const UNSEEN_MS = 4;
+/** The most steps of one submit: eight would leave the GPU waiting between submits. */
+export const MAX_STEPS_TOGETHER = 4;
+/** Tokens of one submit come within half of a screen's frame, so that nobody sees them come together. */
+const UNSEEN_MS = 8;
 /** Submits that the pace is the mean of: several may come back at once to a thread that was busy, as if they had taken no time. */
 const RECENT = 8;
 
 /**
- * How many steps should share a submit and its read-back, which take the CPU a tenth of what a token does: two where the last ones took
- * so few milliseconds that a reader cannot tell.
+ * How many steps should share a submit and its read-back, which take the CPU a fifth of what a token does: as many as a reader cannot tell from one
+ * after the other, by how long the last ones took.
  */
 export class StepPace {
   readonly #recent: number[] = [];
@@ -19,7 +19,8 @@ export class StepPace {
   }
 
   get together(): number {
-    const sum = this.#recent.reduce((total, one) => total + one, 0);
-    return this.#recent.length === RECENT && sum / RECENT < UNSEEN_MS ? MAX_STEPS_TOGETHER : 1;
+    if (this.#recent.length < RECENT) return 1;
+    const mean = this.#recent.reduce((total, one) => total + one, 0) / RECENT;
+    return Math.max(1, Math.min(MAX_STEPS_TOGETHER, Math.floor(UNSEEN_MS / mean)));
   }
 }

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Slot } from '../../src/gpu/contract.ts';
 import type { Gemma3 } from '../../src/gpu/gemma3.ts';
+import { MAX_STEPS_TOGETHER } from '../../src/gpu/step-pace.ts';
 import { loadModel, type NodeModel } from '../../tools/load-model.ts';
 import { readGolden } from '../goldens/golden.ts';
 import { openShallow } from './shallow-model.ts';
@@ -290,16 +291,16 @@ describe('slots', () => {
       expect(await model.logits(slot)).toEqual(expected.logits);
     }));
 
-  test('two steps of one submit give what steps of their own give', () =>
+  test('steps of one submit give what steps of their own give', () =>
     withSlots(2, async (slot, alone) => {
       // The second of the first two is the first of a block of the cache.
       const prompt = golden.tokens.slice(0, 63);
       await model.prefill(alone, prompt);
-      const expected = await continuation(alone, 4);
+      const expected = await continuation(alone, 6);
       await model.prefill(slot, prompt);
-      const pairs = [model.steps([slot], 2), model.steps([slot], 2)];
-      expect(model.position(slot)).toBe(67);
-      const steps = (await Promise.all(pairs)).flat();
+      const submits = [model.steps([slot], 2), model.steps([slot], MAX_STEPS_TOGETHER)];
+      expect(model.position(slot)).toBe(69);
+      const steps = (await Promise.all(submits)).flat();
       expect(steps.map(([{ token }]) => token)).toEqual(expected.tokens);
       expect(await model.logits(slot)).toEqual(expected.logits);
 
@@ -307,12 +308,12 @@ describe('slots', () => {
         model.rewind(again, 62);
         await model.prefill(again, prompt.slice(62));
       }
-      const together = await model.steps([alone, slot], 2);
+      const together = await model.steps([alone, slot], MAX_STEPS_TOGETHER);
       for (const [step, rows] of together.entries()) {
         expect(rows.map((row) => row.slot)).toEqual([alone, slot]);
         for (const { token } of rows) expect(token).toBe(expected.tokens[step]);
       }
-      expect(await codeOf(model.steps([slot], 3))).toBe('internal: A submit takes 1 to 2 steps, not 3.');
+      expect(await codeOf(model.steps([slot], 5))).toBe('internal: A submit takes 1 to 4 steps, not 5.');
     }));
 
   test('hold as much as their context, and say when it is full', () =>
