@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import type { Browser, Page } from 'playwright-core';
-import { chromium } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { BenchmarkEvent } from '../../src/protocol/benchmark.ts';
 import type { TestPages } from '../../src/ui/testing/build-pages.ts';
@@ -9,7 +8,7 @@ import { buildTestPages } from '../../src/ui/testing/build-pages.ts';
 import type { FakeHost } from '../../src/ui/testing/fake-host.ts';
 import { openTestPage } from '../../src/ui/testing/open-page.ts';
 import type { Lapis } from './harness.ts';
-import { findChromium, launchLapis } from './harness.ts';
+import { findChromium, launchForPages, launchLapis } from './harness.ts';
 import { catchCopies } from './ui-steering.ts';
 
 const executablePath = findChromium();
@@ -48,7 +47,7 @@ describe.skipIf(!executablePath)('diagnostics, around a pretended host', () => {
 
   beforeAll(async () => {
     pages = await buildTestPages();
-    browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+    browser = await launchForPages();
   });
   afterAll(async () => {
     await browser?.close();

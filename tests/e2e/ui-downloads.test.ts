@@ -1,11 +1,10 @@
 import type { Browser, Page } from 'playwright-core';
-import { chromium } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TestPages } from '../../src/ui/testing/build-pages.ts';
 import { buildTestPages } from '../../src/ui/testing/build-pages.ts';
 import type { Scene } from '../../src/ui/testing/open-page.ts';
 import { openTestPage } from '../../src/ui/testing/open-page.ts';
-import { findChromium } from './harness.ts';
+import { findChromium, launchForPages } from './harness.ts';
 import { DOWNLOADS, FOUND, GEMMA, GEMMA_TERMS } from './ui-scenes.ts';
 import type { Steered } from './ui-steering.ts';
 import { calls, finishDownload, setDownload, violations } from './ui-steering.ts';
@@ -21,7 +20,7 @@ describe.skipIf(!executablePath)('downloads in the pages', () => {
 
   beforeAll(async () => {
     pages = await buildTestPages();
-    browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+    browser = await launchForPages();
   });
   afterAll(async () => {
     await browser?.close();

@@ -1,10 +1,9 @@
 import type { Browser, Page } from 'playwright-core';
-import { chromium } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TestPages } from '../../src/ui/testing/build-pages.ts';
 import { buildTestPages } from '../../src/ui/testing/build-pages.ts';
 import { openTestPage } from '../../src/ui/testing/open-page.ts';
-import { findChromium } from './harness.ts';
+import { findChromium, launchForPages } from './harness.ts';
 import { HOSTILE, HOSTILE_SCENE } from './ui-scenes.ts';
 import { calls } from './ui-steering.ts';
 
@@ -25,7 +24,7 @@ describe.skipIf(!executablePath)('names, notices and errors out of hostile files
 
   beforeAll(async () => {
     pages = await buildTestPages();
-    browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+    browser = await launchForPages();
   });
   afterAll(async () => {
     await browser?.close();

@@ -1,11 +1,10 @@
 import type { Browser } from 'playwright-core';
-import { chromium } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TestPages } from '../../src/ui/testing/build-pages.ts';
 import { buildTestPages } from '../../src/ui/testing/build-pages.ts';
 import type { OpenPage } from '../../src/ui/testing/open-page.ts';
 import { openTestPage } from '../../src/ui/testing/open-page.ts';
-import { findChromium } from './harness.ts';
+import { findChromium, launchForPages } from './harness.ts';
 
 const executablePath = findChromium();
 
@@ -22,7 +21,7 @@ describe.skipIf(!executablePath)('markdown in an answer', () => {
 
   beforeAll(async () => {
     pages = await buildTestPages();
-    browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+    browser = await launchForPages();
     opened = await openTestPage(browser, pages, 'popup');
   });
   afterAll(async () => {

@@ -1,12 +1,11 @@
 import type { Browser, Page } from 'playwright-core';
-import { chromium } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TestPages } from '../../src/ui/testing/build-pages.ts';
 import { buildTestPages } from '../../src/ui/testing/build-pages.ts';
 import { DEMO_MODEL, GEMMA_MODEL } from '../../src/ui/testing/models.ts';
 import type { Scene } from '../../src/ui/testing/open-page.ts';
 import { openTestPage } from '../../src/ui/testing/open-page.ts';
-import { findChromium } from './harness.ts';
+import { findChromium, launchForPages } from './harness.ts';
 import { GEMMA, OPTIONS_SCENES, STORED_GEMMA, SUSPECT_GEMMA } from './ui-scenes.ts';
 import type { Steered } from './ui-steering.ts';
 import { calls, setStatus, violations } from './ui-steering.ts';
@@ -29,7 +28,7 @@ describe.skipIf(!executablePath)('the models in the settings', () => {
 
   beforeAll(async () => {
     pages = await buildTestPages();
-    browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+    browser = await launchForPages();
   });
   afterAll(async () => {
     await browser?.close();

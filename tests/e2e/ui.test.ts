@@ -1,11 +1,10 @@
 import type { Browser } from 'playwright-core';
-import { chromium } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TestPages } from '../../src/ui/testing/build-pages.ts';
 import { buildTestPages } from '../../src/ui/testing/build-pages.ts';
 import { DEMO_MODEL } from '../../src/ui/testing/models.ts';
 import { openTestPage } from '../../src/ui/testing/open-page.ts';
-import { findChromium } from './harness.ts';
+import { findChromium, launchForPages } from './harness.ts';
 import { LONG_CHAT, lapis, OPTIONS_SCENES, POPUP_SCENES, you } from './ui-scenes.ts';
 import type { Steered } from './ui-steering.ts';
 import { calls, catchCopies, finish, say, violations } from './ui-steering.ts';
@@ -18,7 +17,7 @@ describe.skipIf(!executablePath)('the pages, around a pretended host', () => {
 
   beforeAll(async () => {
     pages = await buildTestPages();
-    browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+    browser = await launchForPages();
   });
   afterAll(async () => {
     await browser?.close();
