@@ -33,6 +33,8 @@ export class Scheduler {
   readonly #running = new Set<Running>();
   #admitting = false;
   #submits = 0;
+  /** Steps of those submits. */
+  #steps = 0;
   readonly #pace = new StepPace();
   /** When the last submit came back. */
   #steppedAt = 0;
@@ -142,7 +144,7 @@ export class Scheduler {
   #count(batch: Running[]): number {
     if ([...this.#running].some(({ generation }) => generation.mask)) return 1;
     const wanted = batch.map(({ asked, generation }) => generation.request.maxTokens - asked);
-    return Math.min(this.#pace.together, ...wanted);
+    return Math.min(this.#pace.together(this.#steps), ...wanted);
   }
 
   #nextBatch(): Running[] {
@@ -176,6 +178,7 @@ export class Scheduler {
    */
   async #step(batch: Running[], count: number): Promise<void> {
     this.#submits++;
+    this.#steps += count;
     for (const running of batch) {
       running.asked += count;
       running.inFlight++;
@@ -194,6 +197,7 @@ export class Scheduler {
     this.#pace.took(count, now - Math.max(askedAt, this.#steppedAt));
     this.#steppedAt = now;
     this.#submits--;
+    this.#steps -= count;
     batch.forEach((running, i) => {
       running.inFlight--;
       if (result instanceof LapisError) {

@@ -13,11 +13,17 @@ test.each([
 ])('$together a submit when $name', ({ times, together }) => {
   const pace = new StepPace();
   for (const time of times) pace.took(1, time);
-  expect(pace.together).toBe(together);
+  expect(pace.together(8)).toBe(together);
 });
 
 test('what a submit takes is shared by its steps', () => {
   const pace = new StepPace();
   for (let i = 0; i < 8; i++) pace.took(2, 7);
-  expect(pace.together).toBe(2);
+  expect(pace.together(8)).toBe(2);
+});
+
+test.each([0, 1, 2, 3, 4])('no more than the %i that the GPU has from before', (underWay) => {
+  const pace = new StepPace();
+  for (let i = 0; i < 8; i++) pace.took(1, 1);
+  expect(pace.together(underWay)).toBe(Math.max(1, underWay));
 });

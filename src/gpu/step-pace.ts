@@ -1,4 +1,4 @@
-/** The most steps of one submit: eight would leave the GPU waiting between submits. */
+/** The most steps of one submit: more spare the CPU nothing that could be measured. */
 export const MAX_STEPS_TOGETHER = 4;
 /** Tokens of one submit come within half of a screen's frame, so that nobody sees them come together. */
 const UNSEEN_MS = 8;
@@ -18,9 +18,10 @@ export class StepPace {
     if (this.#recent.length > RECENT) this.#recent.shift();
   }
 
-  get together(): number {
+  /** @param underWay steps that the GPU has from before: while as many are encoded it does not wait. */
+  together(underWay: number): number {
     if (this.#recent.length < RECENT) return 1;
     const mean = this.#recent.reduce((total, one) => total + one, 0) / RECENT;
-    return Math.max(1, Math.min(MAX_STEPS_TOGETHER, Math.floor(UNSEEN_MS / mean)));
+    return Math.max(1, Math.min(MAX_STEPS_TOGETHER, Math.floor(UNSEEN_MS / mean), underWay));
   }
 }

@@ -164,7 +164,7 @@ export async function timeDecoding(
   try {
     while (intervals.length < count) {
       while (asked < count && inFlight.length < IN_FLIGHT) {
-        const together = Math.min(pace.together, count - asked);
+        const together = Math.min(pace.together(asked - intervals.length), count - asked);
         const steps = model.steps(slots, together);
         // It is awaited below; one that fails before those asked for earlier are there may not be a rejection that nobody handles.
         steps.catch(() => undefined);
