@@ -3,7 +3,7 @@ import { BufferRanges, bytesOfRanges, spanOf } from './buffer-ranges.ts';
 import { COPY_DST, COPY_SRC, type GpuDevice, STORAGE, UNIFORM } from './device.ts';
 import type { Binding } from './kernel.ts';
 import { attentionSplits, decodeSplits } from './kernels/attention/splits.ts';
-import { RESULT_WORDS } from './kernels/sample/options.ts';
+import { RESULT_STEPS, RESULT_WORDS } from './kernels/sample/options.ts';
 import { matmulSplits } from './linear.ts';
 import { MAX_GENERATED_ROWS, ROW_WORDS, SLOT_WORDS } from './rows.ts';
 
@@ -52,7 +52,7 @@ export interface ModelBuffers extends Activations {
   history: GPUBuffer;
   /** u32 [slots][⌈vocabulary / 32⌉]: the tokens a slot may sample, where its sampler uses a mask. */
   mask: GPUBuffer;
-  /** u32 [8][RESULT_WORDS]: what was sampled. */
+  /** u32 [8][RESULT_STEPS][RESULT_WORDS]: what was sampled. */
   results: GPUBuffer;
   prompt: BatchBuffers;
   generated: BatchBuffers;
@@ -107,7 +107,7 @@ export function createModelBuffers(device: GpuDevice, config: Gemma3Config, shap
     slots: storage('slots', slotCount * SLOT_WORDS),
     history: storage('history', slotCount * contextTokens),
     mask: storage('masks', slotCount * maskWords(vocabularySize)),
-    results: storage('results', MAX_GENERATED_ROWS * RESULT_WORDS),
+    results: storage('results', MAX_GENERATED_ROWS * RESULT_STEPS * RESULT_WORDS),
     prompt: batch('prompt', { buffer: storage('prompt rows', chunk * ROW_WORDS), offset: 0 }),
     generated: batch('generated', shape.generatedRows),
     ofOneRow: oneRowActivations(device, config, splits),

@@ -324,7 +324,7 @@ export class Gemma3 implements LoadedModel {
     const end = Math.max(...positions) + 1;
     const shapes = Array.from({ length: count }, (_, step) => ({ rows: slots.length, positions: end + step }));
     this.#logitsOf = [...slots];
-    return { results: this.runner.sample(plan, shapes, { dispatches: sampling, rows: slots.length }) };
+    return { results: this.runner.sample(plan, shapes, { dispatches: sampling, positions }) };
   }
 
   async logits(slot: Slot): Promise<Float32Array> {
@@ -368,7 +368,7 @@ export class Gemma3 implements LoadedModel {
       return undefined;
     }
     this.#logitsOf = [slot];
-    return this.runner.sample(plan, [shape], { dispatches: sampling, rows: 1 });
+    return this.runner.sample(plan, [shape], { dispatches: sampling, positions: [state.position - 1] });
   }
 
   /** What samples these slots, compiled: awaited before anything is written, so that what is written and submitted stays together. */

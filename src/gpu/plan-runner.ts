@@ -2,17 +2,16 @@ import { LapisError } from '../protocol/errors.ts';
 import type { SampledToken } from './contract.ts';
 import { COPY_DST, type GpuDevice, MAP_MODE_READ, MAP_READ } from './device.ts';
 import { type Dispatch, encode } from './kernel.ts';
-import { parseResult, RESULT_WORDS } from './kernels/sample/options.ts';
+import { parseResult, RESULT_STEPS, RESULT_WORDS } from './kernels/sample/options.ts';
 import { type BatchShape, encodePlan, type PlanStep } from './plan-step.ts';
 import type { Profiler } from './profiler.ts';
 import { MAX_GENERATED_ROWS } from './rows.ts';
-import { MAX_STEPS_TOGETHER } from './step-pace.ts';
 
 /** What samples the rows of a plan. */
 export interface Sampling {
   dispatches: Dispatch[];
-  /** How many rows it samples. */
-  rows: number;
+  /** Where each row that it samples stands in its sequence, in the first step. */
+  positions: readonly number[];
 }
 
 /** Submits plans, and reads back what they sample. */
@@ -22,7 +21,7 @@ export class PlanRunner {
   /** Dispatches submitted so far (bench). */
   dispatches = 0;
   readonly #device: GpuDevice;
-  /** u32 [8][RESULT_WORDS], which the sampler writes. */
+  /** u32 [8][RESULT_STEPS][RESULT_WORDS], which the sampler writes. */
   readonly #results: GPUBuffer;
   readonly #freeReadBacks: GPUBuffer[] = [];
 
@@ -34,12 +33,12 @@ export class PlanRunner {
   /** Submits a plan that samples nothing. */
   submit(plan: readonly PlanStep[], shape: BatchShape): void {
     const encoder = this.#device.device.createCommandEncoder();
-    this.#encode(encoder, plan, shape, []);
+    this.#encode(encoder, plan, [shape], []);
     this.#device.device.queue.submit([encoder.finish()]);
   }
 
   /**
-   * Submits a plan and its sampler for one shape after the other, 1 to MAX_STEPS_TOGETHER, in one submit. Gives the tokens of each when they
+   * Submits a plan and its sampler for one shape after the other, 1 to RESULT_STEPS, in one submit. Gives the tokens of each when they
    * have been read back. Rejects with `device-lost`.
    */
   async sample(
@@ -50,39 +49,45 @@ export class PlanRunner {
     const { device } = this.#device;
     const encoder = device.createCommandEncoder();
     const readBack = this.#readBack();
-    const words = sampling.rows * RESULT_WORDS;
-    for (const [step, shape] of shapes.entries()) {
-      this.#encode(encoder, plan, shape, sampling.dispatches);
-      encoder.copyBufferToBuffer(this.#results, 0, readBack, step * words * 4, words * 4);
-    }
+    const words = sampling.positions.length * RESULT_STEPS * RESULT_WORDS;
+    this.#encode(encoder, plan, shapes, sampling.dispatches);
+    encoder.copyBufferToBuffer(this.#results, 0, readBack, 0, words * 4);
     device.queue.submit([encoder.finish()]);
     try {
       await readBack.mapAsync(MAP_MODE_READ);
     } catch (cause) {
       throw new LapisError('device-lost', 'The GPU device was lost while a token was being read back.', { cause });
     }
-    const results = new Uint32Array(readBack.getMappedRange()).slice(0, shapes.length * words);
+    const results = new Uint32Array(readBack.getMappedRange()).slice(0, words);
     readBack.unmap();
     this.#freeReadBacks.push(readBack);
     return shapes.map((_, step) =>
-      Array.from({ length: sampling.rows }, (_, row) => parseResult(results, step * sampling.rows + row)),
+      sampling.positions.map((position, row) => parseResult(results, row, position + step)),
     );
   }
 
-  #encode(encoder: GPUCommandEncoder, plan: readonly PlanStep[], shape: BatchShape, sampling: Dispatch[]): void {
-    this.dispatches += plan.length + sampling.length;
+  /** All in one pass, since each takes the CPU a hundredth of a token's time. */
+  #encode(
+    encoder: GPUCommandEncoder,
+    plan: readonly PlanStep[],
+    shapes: readonly BatchShape[],
+    sampling: Dispatch[],
+  ): void {
+    this.dispatches += shapes.length * (plan.length + sampling.length);
     if (this.profiler) {
-      this.profiler.encode(encoder, plan, sampling, shape);
+      for (const shape of shapes) this.profiler.encode(encoder, plan, sampling, shape);
       return;
     }
     const pass = encoder.beginComputePass();
-    encodePlan(pass, plan, shape);
-    encode(pass, sampling);
+    for (const shape of shapes) {
+      encodePlan(pass, plan, shape);
+      encode(pass, sampling);
+    }
     pass.end();
   }
 
   #readBack(): GPUBuffer {
-    const bytes = MAX_STEPS_TOGETHER * MAX_GENERATED_ROWS * RESULT_WORDS * 4;
+    const bytes = MAX_GENERATED_ROWS * RESULT_STEPS * RESULT_WORDS * 4;
     return this.#freeReadBacks.pop() ?? this.#device.createBuffer('read back', bytes, MAP_READ | COPY_DST);
   }
 }

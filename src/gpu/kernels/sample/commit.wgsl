@@ -1,13 +1,14 @@
-// Writes a row's choice where the next step and the CPU look for it. slots: [slots]; results: [rows][RESULT_WORDS].
+// Writes a row's choice where the next step and the CPU look for it. slots: [slots]; results: [rows][RESULT_STEPS][RESULT_WORDS].
 fn commit(i: u32, choice: vec2<u32>) {
   let row = rows[batch.head_row + i];
   let token = select(choice.y, 0u, choice.y >= sizes.vocabulary); // no token was allowed
   slots[row.slot].token = token;
   slots[row.slot].position = row.position + 1u;
-  results[i * RESULT_WORDS] = row.slot;
-  results[i * RESULT_WORDS + 1u] = token;
-  results[i * RESULT_WORDS + 2u] = 0u; // log-probability: `report` writes it,
-  results[i * RESULT_WORDS + 3u] = 0u; // and how many of the best follow
+  let result = result_at(i, row.position);
+  results[result] = row.slot;
+  results[result + 1u] = token;
+  results[result + 2u] = 0u; // log-probability: `report` writes it,
+  results[result + 3u] = 0u; // and how many of the best follow
 }
 
 // The first of a row's partials, to all invocations.

@@ -1,6 +1,13 @@
 import { COPY_DST, COPY_SRC, type GpuDevice, STORAGE, UNIFORM } from '../../device.ts';
 import { encode } from '../../kernel.ts';
-import { packSlotSampler, parseResult, RESULT_WORDS, SLOT_SAMPLER_OFFSET, samplerMode } from './options.ts';
+import {
+  packSlotSampler,
+  parseResult,
+  RESULT_STEPS,
+  RESULT_WORDS,
+  SLOT_SAMPLER_OFFSET,
+  samplerMode,
+} from './options.ts';
 import type { ReferenceRow } from './reference.ts';
 import { Sampler } from './sample.ts';
 
@@ -58,9 +65,9 @@ export class SamplerHarness {
     pass.end();
     this.#device.device.queue.submit([encoder.finish()]);
     const { results, slots, logits } = this.#buffers;
-    const words = new Uint32Array(await this.#device.read(results, rows.length * RESULT_WORDS * 4));
+    const words = new Uint32Array(await this.#device.read(results, rows.length * RESULT_STEPS * RESULT_WORDS * 4));
     return {
-      sampled: rows.map((_, i) => parseResult(words, i)),
+      sampled: rows.map(({ position }, i) => parseResult(words, i, position)),
       slots: new Uint32Array(await this.#device.read(slots, rows.length * SLOT_BYTES)),
       logits: new Float32Array(await this.#device.read(logits, rows.length * this.#shape.vocabularySize * 4)),
     };
@@ -88,6 +95,6 @@ function makeBuffers(device: GpuDevice, { vocabularySize, contextTokens, maxRows
     history: storage('history', maxRows * contextTokens),
     mask: storage('mask', maxRows * Math.ceil(vocabularySize / 32)),
     logits: storage('logits', maxRows * vocabularySize),
-    results: storage('results', maxRows * RESULT_WORDS),
+    results: storage('results', maxRows * RESULT_STEPS * RESULT_WORDS),
   };
 }

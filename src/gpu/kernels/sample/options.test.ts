@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { SamplingOptions } from '../../../protocol/generation.ts';
-import { packSlotSampler, parseResult, RESULT_WORDS, samplerMode } from './options.ts';
+import { packSlotSampler, parseResult, RESULT_STEPS, RESULT_WORDS, samplerMode } from './options.ts';
 
 describe('packSlotSampler', () => {
   test('is greedy without options', () => {
@@ -66,15 +66,18 @@ test('samplerMode is what the rows need between them', () => {
   ).toEqual({ rows: 3, stochastic: true, penalties: true, mask: true, logProbabilities: true });
 });
 
-test('parseResult reads the row it is asked for', () => {
-  const words = new Uint32Array(2 * RESULT_WORDS);
+test('parseResult reads the row and position that it is asked for', () => {
+  const words = new Uint32Array(2 * RESULT_STEPS * RESULT_WORDS);
   const floats = new Float32Array(words.buffer);
   words.set([3, 17], 0);
-  words.set([5, 12, 0, 2, 9, 12], RESULT_WORDS);
-  floats[RESULT_WORDS + 2] = -1.5;
-  floats.set([-0.5, -1.5], RESULT_WORDS + 24);
-  expect(parseResult(words, 0)).toEqual({ slot: 3, token: 17 });
-  expect(parseResult(words, 1)).toEqual({
+  words.set([3, 18], RESULT_WORDS);
+  const last = (2 * RESULT_STEPS - 1) * RESULT_WORDS;
+  words.set([5, 12, 0, 2, 9, 12], last);
+  floats[last + 2] = -1.5;
+  floats.set([-0.5, -1.5], last + 24);
+  expect(parseResult(words, 0, 5 * RESULT_STEPS)).toEqual({ slot: 3, token: 17 });
+  expect(parseResult(words, 0, 5 * RESULT_STEPS + 1)).toEqual({ slot: 3, token: 18 });
+  expect(parseResult(words, 1, RESULT_STEPS - 1)).toEqual({
     slot: 5,
     token: 12,
     logProbabilities: {

@@ -1,12 +1,16 @@
 import { LapisError } from '../../../protocol/errors.ts';
 import type { SamplingOptions } from '../../../protocol/generation.ts';
 import type { SampledToken } from '../../contract.ts';
+import { MAX_STEPS_TOGETHER } from '../../step-pace.ts';
 
 /** The most log-probabilities a token can be asked for. */
 export const BEST_COUNT = 20;
 
 /** u32 words of one row's result: slot, token, log-probability (f32), count, then BEST_COUNT ids and BEST_COUNT log-probabilities (f32). */
 export const RESULT_WORDS = 4 + 2 * BEST_COUNT;
+
+/** Of how many steps a row's results are kept: of as many as share a submit. */
+export const RESULT_STEPS = MAX_STEPS_TOGETHER;
 
 /** Where the sampler's words stand in `Slot` (rows.wgsl), bytes: token and position before them are the GPU's own. */
 export const SLOT_SAMPLER_OFFSET = 8;
@@ -119,9 +123,9 @@ export function samplerMode(rows: readonly { sampling: SamplingOptions; useMask?
   return mode;
 }
 
-/** One row of the results buffer, read back: RESULT_WORDS words a row. */
-export function parseResult(words: Uint32Array, row: number): SampledToken {
-  const at = row * RESULT_WORDS;
+/** What was sampled of a row at a position, from the results buffer, read back: [rows][RESULT_STEPS][RESULT_WORDS]. */
+export function parseResult(words: Uint32Array, row: number, position: number): SampledToken {
+  const at = (row * RESULT_STEPS + (position % RESULT_STEPS)) * RESULT_WORDS;
   const floats = new Float32Array(words.buffer, words.byteOffset, words.length);
   const token = words[at + 1];
   const sampled: SampledToken = { slot: words[at], token };

@@ -1,6 +1,6 @@
-// results[i] gets log-probabilities of the raw logits, l − l_max − ln Σ exp(l − l_max): of the token that was chosen and of the
+// The result of a row gets log-probabilities of the raw logits, l − l_max − ln Σ exp(l − l_max): of the token that was chosen and of the
 // likeliest, in order. A workgroup a row; rows that ask for none are left as they are.
-// logits: [rows][vocabulary]; bests: [rows][chunks][BEST_WORDS] of best.wgsl; results: [rows][RESULT_WORDS].
+// logits: [rows][vocabulary]; bests: [rows][chunks][BEST_WORDS] of best.wgsl; results: [rows][RESULT_STEPS][RESULT_WORDS].
 
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<uniform> batch: Batch;
@@ -26,7 +26,8 @@ fn next_of_lane(i: u32, lane: u32, count: u32, last: vec2<u32>) -> vec2<u32> {
 @compute @workgroup_size(WIDTH)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
   let i = workgroup.x;
-  let count = min(min(slots[rows[batch.head_row + i].slot].log_probabilities, BEST_COUNT), sizes.vocabulary);
+  let row = rows[batch.head_row + i];
+  let count = min(min(slots[row.slot].log_probabilities, BEST_COUNT), sizes.vocabulary);
   if (count == 0u) {
     return;
   }
@@ -39,7 +40,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     sum += bitcast<f32>(bests[at + 1u]) * exp(logit_of(bests[at]) - greatest);
   }
   let log_sum = log(sum_of_workgroup(lane, sum));
-  let result = i * RESULT_WORDS;
+  let result = result_at(i, row.position);
   for (var n = 0u; n < count; n++) {
     if (n > 0u) {
       first = first_of_workgroup(lane, own);

@@ -12,11 +12,12 @@ import drawText from './draw.wgsl?raw';
 import finishText from './finish.wgsl?raw';
 import gatherText from './gather.wgsl?raw';
 import likelihoodText from './likelihood.wgsl?raw';
-import { BEST_COUNT, RESULT_WORDS, type SamplerMode } from './options.ts';
+import { BEST_COUNT, RESULT_STEPS, RESULT_WORDS, type SamplerMode } from './options.ts';
 import orderText from './order.wgsl?raw';
 import penaltiesText from './penalties.wgsl?raw';
 import prepareText from './prepare.wgsl?raw';
 import reportText from './report.wgsl?raw';
+import resultText from './result.wgsl?raw';
 import sumText from './sum.wgsl?raw';
 
 /** Tokens of a workgroup, as in order.wgsl. */
@@ -44,7 +45,7 @@ export interface SamplerBuffers extends SamplerBatch {
   mask: GPUBuffer;
   /** f32 [rows][vocabulary], the first being `head_row`'s; not changed. */
   logits: GPUBuffer;
-  /** u32 [rows][RESULT_WORDS], one row a sampled row; see `parseResult`. */
+  /** u32 [rows][RESULT_STEPS][RESULT_WORDS]; see `parseResult`. */
   results: GPUBuffer;
 }
 
@@ -69,14 +70,14 @@ interface WorkBuffers {
 
 const KERNELS = {
   argmax: [orderText, argmaxText],
-  finish: [rowsText, orderText, finishText, commitText],
+  finish: [rowsText, orderText, finishText, resultText, commitText],
   count: [rowsText, orderText, penaltiesText, countText],
   prepare: [rowsText, orderText, penaltiesText, prepareText],
   distances: [rowsText, orderText, likelihoodText, binsText, distancesText],
   gather: [rowsText, orderText, likelihoodText, binsText, gatherText],
-  draw: [rowsText, orderText, likelihoodText, binsText, drawText, commitText],
+  draw: [rowsText, orderText, likelihoodText, binsText, drawText, resultText, commitText],
   best: [rowsText, orderText, sumText, bestText],
-  report: [rowsText, orderText, sumText, reportText],
+  report: [rowsText, orderText, sumText, resultText, reportText],
 } as const satisfies Record<string, string[]>;
 
 type KernelName = keyof typeof KERNELS;
@@ -174,7 +175,11 @@ export class Sampler {
   }
 
   async #compile(name: KernelName): Promise<void> {
-    const source = { label: `sample ${name}`, constants: { BEST_COUNT, RESULT_WORDS }, parts: [...KERNELS[name]] };
+    const source = {
+      label: `sample ${name}`,
+      constants: { BEST_COUNT, RESULT_STEPS, RESULT_WORDS },
+      parts: [...KERNELS[name]],
+    };
     const kernel = await Kernel.compile(this.#device, source);
     this.#dispatches[name] = kernel.bind([this.#bindings(name)], [1]);
   }
