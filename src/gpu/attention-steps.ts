@@ -17,7 +17,6 @@ import teamSumWorkgroup from './kernels/matvec/sum_workgroup.wgsl?raw';
 import cacheText from './kernels/rope/cache.wgsl?raw';
 import ropeText from './kernels/rope/rope.wgsl?raw';
 import type { WeightMatrix } from './kernels/weights/weights.ts';
-import { BLOCK_POSITIONS } from './kv-cache.ts';
 import { linear, matmulSplits } from './linear.ts';
 import { PROLOGUE_WORKGROUP, type RowClass, rowsTogether } from './linear-operands.ts';
 import { fuses, type PlanContext, subgroupConstants, workgroupSum } from './plan-context.ts';
@@ -142,11 +141,7 @@ function blockAttention(
   };
   const output = generated ? buffers.partials : buffers.attention;
   const bindings = [batch.rows, buffers.qkv, normPair(layer.qNorm), angles, table, keys, values, output];
-  const size = ({ rows, positions }: BatchShape): [number, number, number] => [
-    headCount,
-    rows,
-    Math.min(splits, Math.ceil(positions / BLOCK_POSITIONS)),
-  ];
+  const size = ({ rows, blocks }: BatchShape): [number, number, number] => [headCount, rows, Math.min(splits, blocks)];
   return [{ kernel, groups: [bindings], size }];
 }
 
@@ -190,8 +185,7 @@ function naiveAttention(context: PlanContext, rowClass: RowClass, batch: BatchBu
     constants: { ...shared, BLOCKS_PER_SPLIT },
     parts: [rowsText, madd(device), cacheText, reduceText],
   };
-  const splitCount = ({ positions }: BatchShape) =>
-    Math.min(splits, Math.ceil(positions / BLOCK_POSITIONS / BLOCKS_PER_SPLIT));
+  const splitCount = ({ blocks }: BatchShape) => Math.min(splits, Math.ceil(blocks / BLOCKS_PER_SPLIT));
   return [
     { kernel, groups: [bindings], size: (shape) => [headCount, shape.rows, splitCount(shape)] },
     {

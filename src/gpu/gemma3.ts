@@ -11,7 +11,7 @@ import { Gemma3WeightMap } from './gemma3-weights.ts';
 import type { Dispatch } from './kernel.ts';
 import { packSlotSampler, SLOT_SAMPLER_OFFSET, samplerMode } from './kernels/sample/options.ts';
 import { chooseKernels } from './known-answer.ts';
-import type { KvCache } from './kv-cache.ts';
+import { blockCount, type KvCache } from './kv-cache.ts';
 import { canGate } from './linear.ts';
 import type { PlanContext } from './plan-context.ts';
 import { PlanRunner } from './plan-runner.ts';
@@ -322,7 +322,7 @@ export class Gemma3 implements LoadedModel {
       this.#generatedRows = [...slots];
     }
     const end = Math.max(...positions) + 1;
-    const shapes = Array.from({ length: count }, (_, step) => ({ rows: slots.length, positions: end + step }));
+    const shapes = Array.from({ length: count }, (_, step) => ({ rows: slots.length, blocks: blockCount(end + step) }));
     this.#logitsOf = [...slots];
     return { results: this.runner.sample(plan, shapes, { dispatches: sampling, positions }) };
   }
@@ -356,7 +356,7 @@ export class Gemma3 implements LoadedModel {
     const { buffer, offset = 0 } = prompt.rows;
     queue.writeBuffer(buffer, offset, new Uint32Array(tokens.flatMap((token, i) => [slot, first + i, token, 0])));
     queue.writeBuffer(prompt.batch, 0, new Uint32Array([tokens.length, tokens.length - 1, 0, 0]));
-    const shape = { rows: tokens.length, positions: state.position };
+    const shape = { rows: tokens.length, blocks: blockCount(state.position) };
     const { prompt: steps, promptHead } = this.#plans;
     let plan = sampling ? [...steps, ...promptHead] : steps;
     // The GPU begins while the rest is being encoded, which takes milliseconds.

@@ -51,19 +51,15 @@ export class Kernel {
 export function encode(pass: GPUComputePassEncoder, dispatches: Iterable<Dispatch>): void {
   let before: Dispatch | undefined;
   for (const dispatch of dispatches) {
-    encodeDispatch(pass, dispatch, dispatch.workgroups, before);
+    encodeDispatch(pass, dispatch, before);
     before = dispatch;
   }
 }
 
-/**
- * Encodes one dispatch with a number of workgroups of the moment. Sets only what the dispatch before it has not set: nearly all of a token's
- * CPU time goes into this.
- */
+/** Encodes one dispatch. Sets only what the dispatch before it has not set: nearly all of a token's CPU time goes into this. */
 export function encodeDispatch(
   pass: GPUComputePassEncoder,
-  { pipeline, bindGroup }: BoundKernel,
-  [x, y, z]: [x: number, y: number, z: number],
+  { pipeline, bindGroup, workgroups: [x, y, z] }: Dispatch,
   before?: BoundKernel,
 ): void {
   if (pipeline !== before?.pipeline) pass.setPipeline(pipeline);

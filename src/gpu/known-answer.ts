@@ -1,11 +1,11 @@
 import { BufferRanges, bytesOfRanges } from './buffer-ranges.ts';
 import { COPY_DST, COPY_SRC, type GpuDevice, STORAGE, UNIFORM } from './device.ts';
-import type { Binding } from './kernel.ts';
+import { type Binding, encode } from './kernel.ts';
 import { WeightUploader } from './kernels/repack/upload.ts';
 import { buffersOf, createWeightMatrix, type WeightMatrix } from './kernels/weights/weights.ts';
 import { linear } from './linear.ts';
 import type { RowClass } from './linear-operands.ts';
-import { bindEach, encodePlan, type PlanStep, type StepSource } from './plan-step.ts';
+import { bindEach, dispatchesOf, type PlanStep, type StepSource } from './plan-step.ts';
 import { bindTogether, type Known, type View } from './shared-bind-group.ts';
 
 /** No multiple of a tile or of a workgroup's teams. */
@@ -131,7 +131,7 @@ class KnownProducts {
     device.queue.writeBuffer(output, offset, new Float32Array(ROWS * OUTPUTS).fill(Number.NaN));
     const encoder = device.createCommandEncoder();
     const pass = encoder.beginComputePass();
-    encodePlan(pass, steps, { rows: ROWS, positions: 1 });
+    encode(pass, dispatchesOf(steps, { rows: ROWS, blocks: 1 }));
     pass.end();
     device.queue.submit([encoder.finish()]);
     const y = new Float32Array(await this.#device.read(output, ROWS * OUTPUTS * 4, offset));

@@ -7,6 +7,11 @@ import { MAX_GENERATED_ROWS, ROW_WORDS } from './rows.ts';
 /** Positions in a block (rope/cache.wgsl). */
 export const BLOCK_POSITIONS = 64;
 
+/** Blocks that hold so many positions. */
+export function blockCount(positions: number): number {
+  return Math.ceil(positions / BLOCK_POSITIONS);
+}
+
 /** Two ranges, of one buffer where it can be so large. */
 interface LayerCache {
   keys: GPUBufferBinding;
@@ -58,8 +63,8 @@ export class KvCache {
   constructor(device: GpuDevice, config: Gemma3Config, shape: KvCacheShape) {
     this.#device = device;
     const { slotCount, contextTokens, slack } = shape;
-    const contextBlocks = Math.ceil(contextTokens / BLOCK_POSITIONS);
-    const ringBlocks = Math.min(contextBlocks, Math.ceil((config.slidingWindow + slack) / BLOCK_POSITIONS) + 1);
+    const contextBlocks = blockCount(contextTokens);
+    const ringBlocks = Math.min(contextBlocks, blockCount(config.slidingWindow + slack) + 1);
     this.#ringSlack =
       ringBlocks === contextBlocks ? contextTokens : ringBlocks * BLOCK_POSITIONS - config.slidingWindow;
     this.#blockBytes = BLOCK_POSITIONS * config.kvHeadCount * config.headDim * 2;
@@ -139,7 +144,7 @@ export class KvCache {
 
   /** Frees the global blocks that hold only positions from `position` on. */
   truncate(slot: number, position: number): void {
-    const kept = Math.ceil(position / BLOCK_POSITIONS);
+    const kept = blockCount(position);
     for (const block of this.#tables[slot]!.splice(kept)) this.#release(block);
     if (position === 0) this.#written[slot] = 0;
   }

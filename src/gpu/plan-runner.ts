@@ -3,7 +3,7 @@ import type { SampledToken } from './contract.ts';
 import { COPY_DST, type GpuDevice, MAP_MODE_READ, MAP_READ } from './device.ts';
 import { type Dispatch, encode } from './kernel.ts';
 import { parseResult, RESULT_STEPS, RESULT_WORDS } from './kernels/sample/options.ts';
-import { type BatchShape, encodePlan, type PlanStep } from './plan-step.ts';
+import { type BatchShape, dispatchesOf, type PlanStep } from './plan-step.ts';
 import type { Profiler } from './profiler.ts';
 import { MAX_GENERATED_ROWS } from './rows.ts';
 
@@ -24,6 +24,8 @@ export class PlanRunner {
   /** u32 [8][RESULT_STEPS][RESULT_WORDS], which the sampler writes. */
   readonly #results: GPUBuffer;
   readonly #freeReadBacks: GPUBuffer[] = [];
+  /** What was encoded last: mostly what is encoded next, since a token goes on in the block of the one before. */
+  #last: (BatchShape & { plan: readonly PlanStep[]; dispatches: Dispatch[] }) | undefined;
 
   constructor(device: GpuDevice, results: GPUBuffer) {
     this.#device = device;
@@ -75,15 +77,22 @@ export class PlanRunner {
   ): void {
     this.dispatches += shapes.length * (plan.length + sampling.length);
     if (this.profiler) {
-      for (const shape of shapes) this.profiler.encode(encoder, plan, sampling, shape);
+      for (const shape of shapes) this.profiler.encode(encoder, [...this.#dispatchesOf(plan, shape), ...sampling]);
       return;
     }
     const pass = encoder.beginComputePass();
     for (const shape of shapes) {
-      encodePlan(pass, plan, shape);
+      encode(pass, this.#dispatchesOf(plan, shape));
       encode(pass, sampling);
     }
     pass.end();
+  }
+
+  #dispatchesOf(plan: readonly PlanStep[], { rows, blocks }: BatchShape): Dispatch[] {
+    if (plan !== this.#last?.plan || rows !== this.#last.rows || blocks !== this.#last.blocks) {
+      this.#last = { plan, rows, blocks, dispatches: dispatchesOf(plan, { rows, blocks }) };
+    }
+    return this.#last.dispatches;
   }
 
   #readBack(): GPUBuffer {

@@ -1,12 +1,12 @@
 import type { GpuDevice } from './device.ts';
-import { type Bindings, type BoundKernel, encodeDispatch, Kernel } from './kernel.ts';
+import { type Bindings, type BoundKernel, type Dispatch, Kernel } from './kernel.ts';
 import type { KernelSource } from './kernel-text.ts';
 
 /** What a plan's dispatch sizes depend on. */
 export interface BatchShape {
   rows: number;
-  /** One past the highest position of any row. */
-  positions: number;
+  /** Of 64 positions, up to the highest position of any row. */
+  blocks: number;
 }
 
 /** Workgroups for a batch. */
@@ -38,11 +38,7 @@ export function bindEach(device: GpuDevice, sources: readonly StepSource[]): Pro
   );
 }
 
-/** Encodes a plan for a batch into one pass. */
-export function encodePlan(pass: GPUComputePassEncoder, plan: readonly PlanStep[], shape: BatchShape): void {
-  let before: BoundKernel | undefined;
-  for (const { dispatch, size } of plan) {
-    encodeDispatch(pass, dispatch, size(shape), before);
-    before = dispatch;
-  }
+/** A plan's dispatches for a batch. */
+export function dispatchesOf(plan: readonly PlanStep[], shape: BatchShape): Dispatch[] {
+  return plan.map(({ dispatch, size }) => ({ ...dispatch, workgroups: size(shape) }));
 }

@@ -1,6 +1,5 @@
 import { COPY_DST, COPY_SRC, type GpuDevice, MAP_MODE_READ, MAP_READ, QUERY_RESOLVE } from './device.ts';
 import { type Dispatch, encodeDispatch } from './kernel.ts';
-import type { BatchShape, PlanStep } from './plan-step.ts';
 
 /** A query set holds at most 4,096 queries; a dispatch takes two. */
 const MAX_DISPATCHES = 2048;
@@ -20,16 +19,8 @@ export class Profiler {
     this.#resolved = device.createBuffer('timestamps', MAX_DISPATCHES * 16, QUERY_RESOLVE | COPY_SRC);
   }
 
-  encode(
-    encoder: GPUCommandEncoder,
-    plan: readonly PlanStep[],
-    sampling: readonly Dispatch[],
-    shape: BatchShape,
-  ): void {
-    const dispatches = [
-      ...plan.map(({ dispatch, size }) => ({ ...dispatch, workgroups: size(shape) })),
-      ...sampling,
-    ].slice(0, MAX_DISPATCHES);
+  encode(encoder: GPUCommandEncoder, all: readonly Dispatch[]): void {
+    const dispatches = all.slice(0, MAX_DISPATCHES);
     dispatches.forEach((dispatch, index) => {
       const pass = encoder.beginComputePass({
         timestampWrites: {
@@ -38,7 +29,7 @@ export class Profiler {
           endOfPassWriteIndex: index * 2 + 1,
         },
       });
-      encodeDispatch(pass, dispatch, dispatch.workgroups);
+      encodeDispatch(pass, dispatch);
       pass.end();
     });
     const bytes = dispatches.length * 16;

@@ -6,9 +6,10 @@ import type { GpuDevice } from '../device.ts';
 import { generatedPlan, promptPlan } from '../gemma3-plan.ts';
 import { Gemma3WeightMap } from '../gemma3-weights.ts';
 import type { Dispatch } from '../kernel.ts';
+import { blockCount } from '../kv-cache.ts';
 import { canGate } from '../linear.ts';
 import type { PlanContext } from '../plan-context.ts';
-import type { PlanStep } from '../plan-step.ts';
+import { dispatchesOf, type PlanStep } from '../plan-step.ts';
 import { MAX_GENERATED_ROWS, SLOT_WORDS } from '../rows.ts';
 
 export interface BenchModelOptions {
@@ -64,7 +65,7 @@ export class BenchModel {
     this.#place(prompt, Uint32Array.of(rows, rows - 1, 0, 0), (row) => [0, first + row, this.#token(row), 0], rows);
     this.#context.cache.prepareWrite(0, first, position + 1);
     const steps = await this.#plan('prompt', () => promptPlan(this.#context));
-    return dispatchesOf(steps, label, { rows, positions: position + 1 });
+    return dispatchesOf(labelled(steps, label), { rows, blocks: blockCount(position + 1) });
   }
 
   /** Dispatches of one generated token in each of `rows` slots whose labels match, all at `position`. */
@@ -77,7 +78,7 @@ export class BenchModel {
       this.#context.cache.prepareWrite(slot, 0, position + 1);
     }
     const steps = await this.#plan(`generated ${rows}`, () => generatedPlan(this.#context, rows));
-    return dispatchesOf(steps, label, { rows, positions: position + 1 });
+    return dispatchesOf(labelled(steps, label), { rows, blocks: blockCount(position + 1) });
   }
 
   /** Bytes and elements of the tensors that these dispatches read, by their labels. */
@@ -112,8 +113,6 @@ export class BenchModel {
   }
 }
 
-function dispatchesOf(steps: PlanStep[], label: RegExp, shape: Parameters<PlanStep['size']>[0]): Dispatch[] {
-  return steps
-    .filter(({ dispatch }) => label.test(dispatch.label))
-    .map(({ dispatch, size }) => ({ ...dispatch, workgroups: size(shape) }));
+function labelled(steps: PlanStep[], label: RegExp): PlanStep[] {
+  return steps.filter(({ dispatch }) => label.test(dispatch.label));
 }

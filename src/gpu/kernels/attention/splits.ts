@@ -1,5 +1,5 @@
 import { type Gemma3Config, isGlobalLayer } from '../../../model/config.ts';
-import { BLOCK_POSITIONS } from '../../kv-cache.ts';
+import { blockCount } from '../../kv-cache.ts';
 
 /** Blocks of 64 positions that one workgroup of a generated row's attention takes on a CPU adapter. */
 export const BLOCKS_PER_SPLIT = 1;
@@ -19,10 +19,8 @@ export function decodeSplits(config: Gemma3Config, layer: number, contextTokens:
 
 /** Blocks of 64 positions that a row may see. */
 function layerBlocks(config: Gemma3Config, layer: number, contextTokens: number): number {
-  const context = Math.ceil(contextTokens / BLOCK_POSITIONS);
-  return isGlobalLayer(config, layer)
-    ? context
-    : Math.min(context, Math.ceil(config.slidingWindow / BLOCK_POSITIONS) + 1);
+  const context = blockCount(contextTokens);
+  return isGlobalLayer(config, layer) ? context : Math.min(context, blockCount(config.slidingWindow) + 1);
 }
 
 /** Invocations that share a key in blocks.wgsl: the most, up to 8, that divide its runs of 8 dimensions. */

@@ -11,7 +11,7 @@ import { TENSOR_TYPES, type TensorType } from '../../../model/tensor.ts';
 import { COPY_DST, COPY_SRC, type GpuDevice, STORAGE, UNIFORM } from '../../device.ts';
 import { linear, linears } from '../../linear.ts';
 import type { RowClass } from '../../linear-operands.ts';
-import { bindEach, encodePlan } from '../../plan-step.ts';
+import { bindEach, dispatchesOf } from '../../plan-step.ts';
 import { WeightUploader } from '../repack/upload.ts';
 import { createWeightMatrix, type WeightMatrix } from '../weights/weights.ts';
 import { arrangedAt, linearReference } from './reference.ts';
@@ -98,12 +98,7 @@ describe.each(SETTINGS)('matrix products, $setting', ({ options, prompts }) => {
       ...order,
     });
     const steps = await bindEach(device, sources);
-    const encoder = device.device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    encodePlan(pass, steps, { rows: inputRows, positions: 1 });
-    pass.end();
-    device.device.queue.submit([encoder.finish()]);
-    const y = new Float32Array(await device.read(output, count * 4));
+    const y = await runAndRead(device, dispatchesOf(steps, { rows: inputRows, blocks: 1 }), output, count);
     return { y, expected: () => linearReference(dequantize(type, stored), x, columns, { gated }) };
   }
 
@@ -182,11 +177,7 @@ describe.each(SETTINGS)('matrix products, $setting', ({ options, prompts }) => {
               operands.flatMap((one) => linear(device, rowClass, one)),
             );
         expect(steps).toHaveLength(together && !options.naive ? 1 : 2);
-        const dispatches = steps.map(({ dispatch, size }) => ({
-          ...dispatch,
-          workgroups: size({ rows, positions: 1 }),
-        }));
-        return runAndRead(device, dispatches, output, rows * outputs);
+        return runAndRead(device, dispatchesOf(steps, { rows, blocks: 1 }), output, rows * outputs);
       };
       for (const pair of [
         [a, b],
