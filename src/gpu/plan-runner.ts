@@ -68,7 +68,7 @@ export class PlanRunner {
     );
   }
 
-  /** All in one pass, since each takes the CPU a hundredth of a token's time. */
+  /** All in one pass: another, and a copy between the two, would take the GPU a hundredth of a token's time, and the CPU more. */
   #encode(
     encoder: GPUCommandEncoder,
     plan: readonly PlanStep[],
