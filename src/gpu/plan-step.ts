@@ -38,7 +38,12 @@ export function bindEach(device: GpuDevice, sources: readonly StepSource[]): Pro
   );
 }
 
-/** A plan's dispatches for a batch. */
+/** A plan's dispatches for a batch: written out, since objects of one shape are read faster, whatever the steps are made of. */
 export function dispatchesOf(plan: readonly PlanStep[], shape: BatchShape): Dispatch[] {
-  return plan.map(({ dispatch, size }) => ({ ...dispatch, workgroups: size(shape) }));
+  return plan.map(({ dispatch: { label, pipeline, bindGroup }, size }) => ({
+    label,
+    pipeline,
+    bindGroup,
+    workgroups: size(shape),
+  }));
 }
