@@ -101,3 +101,11 @@ export function declareBinding(
   const space = access === 'uniform' ? 'uniform' : `storage, ${access}`;
   return `@group(0) @binding(${binding}) var<${space}> ${name}: ${type};`;
 }
+
+const DECLARED = /^(?:@group\(\d\) @binding\(\d+\) var<.*?>|var<.*?>|fn|const|alias|struct)\s+(\w+)/gm;
+
+/** A text that can stand behind another: all that it declares, and `also`, has the suffix behind its name. */
+export function renameDeclared(text: string, suffix: string, also: readonly string[] = []): string {
+  const names = [...text.matchAll(DECLARED)].map(([, name]) => name!).concat(also);
+  return text.replace(new RegExp(`\\b(${names.join('|')})\\b`, 'g'), `$1${suffix}`);
+}

@@ -5,6 +5,7 @@ import { WeightUploader } from './kernels/repack/upload.ts';
 import { buffersOf, createWeightMatrix, type WeightMatrix } from './kernels/weights/weights.ts';
 import { linear } from './linear.ts';
 import type { RowClass } from './linear-operands.ts';
+import { compileInPairs } from './paired-pipelines.ts';
 import { bindEach, dispatchesOf, type PlanStep, type StepSource } from './plan-step.ts';
 import { bindTogether, type Known, type View } from './shared-bind-group.ts';
 
@@ -111,8 +112,8 @@ class KnownProducts {
     ];
     const known: Known[] = [{ binding: this.#batch, value: `Batch(${ROWS}u, 0u, 0u, 0u)` }];
     const steps = this.#steps(rowClass, input, output);
-    const bound = await bindTogether(this.#device, 'known answer', { views, known }, steps);
-    await this.#compare(rowClass, bound, buffer, output.offset!);
+    const bound = bindTogether(this.#device, 'known answer', { views, known }, steps);
+    await this.#compare(rowClass, await compileInPairs(this.#device, bound), buffer, output.offset!);
   }
 
   destroy(): void {

@@ -97,6 +97,17 @@ async function withDevice<T>(options: GpuDeviceOptions, work: (device: GpuDevice
   }
 }
 
+/** Labels of the pipelines that are asked for from here on. */
+function labelsOf(device: GpuDevice): string[] {
+  const labels: string[] = [];
+  const pipeline = device.pipeline.bind(device);
+  device.pipeline = (label, ...others) => {
+    labels.push(label);
+    return pipeline(label, ...others);
+  };
+  return labels;
+}
+
 const LONG = process.env.LAPIS_LONG === '1';
 
 /** `apart`: bytes that one binding may have there, room for each of the matrices and not for a layer's. */
@@ -114,11 +125,15 @@ test.each(LONG ? SETTINGS : SETTINGS.slice(0, 1))(
   async ({ quantization, withoutSubgroups, apart }) => {
     const source = withRandomNorms(randomModel('test', CONFIG, quantization));
     const shared = await withDevice({ withoutSubgroups }, async (device) => {
+      const compiled = labelsOf(device);
+      const paired = () => compiled.splice(0).some((label) => label.includes(' or '));
       const result = await generate(device, source, true);
+      expect(paired()).toBe(true);
       // Where the known answers are wrong through views, none are shared.
       expect(device.features.sharedBindGroups).toBe(true);
       device.features.sharedBindGroups = false;
       expect(await generate(device, source)).toEqual(result);
+      expect(paired()).toBe(false);
       return result;
     });
     expect(shared.logits.flat().every(Number.isFinite)).toBe(true);

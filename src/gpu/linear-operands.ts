@@ -1,3 +1,4 @@
+import type { GpuDevice } from './device.ts';
 import type { Binding, Bindings } from './kernel.ts';
 import type { WeightMatrix, WeightPart } from './kernels/weights/weights.ts';
 import { weightBindings } from './kernels/weights/weights.ts';
@@ -42,6 +43,14 @@ export interface InputPrologue {
 
 /** Invocations of a workgroup that makes its input: one number, since the order of its sums follows from it. */
 export const PROLOGUE_WORKGROUP = 256;
+
+/**
+ * Bytes of workgroup memory that a product which makes its input takes at most: the input, and what sums go through. Without subgroups that is 8 an
+ * invocation for the norm and 4.5 for each of two products, with them a quarter of it or less.
+ */
+export function prologueBytes({ features }: GpuDevice, columns: number): number {
+  return columns * 4 + PROLOGUE_WORKGROUP * (features.shuffleWidth > 1 ? 5 : 17);
+}
 
 /** How many generated rows a kernel takes together that is to serve so many. */
 export function rowsTogether(rows: number): number {

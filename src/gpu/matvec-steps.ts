@@ -1,6 +1,6 @@
 import type { GpuDevice } from './device.ts';
 import type { Bindings } from './kernel.ts';
-import type { KernelSource } from './kernel-text.ts';
+import { type KernelSource, renameDeclared } from './kernel-text.ts';
 import gelu from './kernels/gelu/gelu.wgsl?raw';
 import { madd } from './kernels/madd/madd.ts';
 import arrangedText from './kernels/matvec/arranged.wgsl?raw';
@@ -16,7 +16,7 @@ import sumSubgroups from './kernels/matvec/sum_subgroups.wgsl?raw';
 import sumWorkgroup from './kernels/matvec/sum_workgroup.wgsl?raw';
 import writeOutput from './kernels/matvec/write_output.wgsl?raw';
 import { type WeightPart, weightBindings, weightText } from './kernels/weights/weights.ts';
-import { bindings, constants, type LinearOperands, PROLOGUE_WORKGROUP } from './linear-operands.ts';
+import { bindings, constants, type LinearOperands, PROLOGUE_WORKGROUP, prologueBytes } from './linear-operands.ts';
 import { matvecGeometry } from './matvec-geometry.ts';
 import type { StepSource } from './plan-step.ts';
 import rowsText from './rows.wgsl?raw';
@@ -104,7 +104,10 @@ export function matvecStep(
     subgroups: common.subgroups,
   };
   const { groups } = product;
-  return vectorStep(kernel, bindings(operands, part), { groups, rowsAtOnce, label: `matvec ${matrix.label}` });
+  return {
+    ...vectorStep(kernel, bindings(operands, part), { groups, rowsAtOnce, label: `matvec ${matrix.label}` }),
+    ...(prologue && { workgroupBytes: prologueBytes(device, matrix.columns) }),
+  };
 }
 
 /** Products of two matrices of one part each and one input, in one dispatch. */
@@ -131,17 +134,13 @@ export function matvecPairStep(
   });
 }
 
-const DECLARED = /^(?:@group\(\d\) @binding\(\d+\) var<.*?>|var<.*?>|fn|const|alias|struct)\s+(\w+)/gm;
-
-/** The same product beside another in one text: all that it declares gets another name, and its weights another group. */
+/** The same product beside another in one text, its weights in another group. */
 function renamed(product: Product): Product {
-  const text = product.parts.join('\n');
-  const names = [...text.matchAll(DECLARED)].map(([, name]) => name!).concat(Object.keys(product.constants));
-  const any = new RegExp(`\\b(${names.join('|')})\\b`, 'g');
+  const text = renameDeclared(product.parts.join('\n'), '_2', Object.keys(product.constants));
   return {
     ...product,
     constants: Object.fromEntries(Object.entries(product.constants).map(([name, value]) => [`${name}_2`, value])),
-    parts: [text.replace(any, '$1_2').replaceAll('@group(1)', '@group(2)')],
+    parts: [text.replaceAll('@group(1)', '@group(2)')],
   };
 }
 

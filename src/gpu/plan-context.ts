@@ -5,7 +5,7 @@ import type { Gemma3Weights } from './gemma3-weights.ts';
 import sumSubgroups from './kernels/norm/sum_subgroups.wgsl?raw';
 import sumWorkgroup from './kernels/norm/sum_workgroup.wgsl?raw';
 import type { KvCache } from './kv-cache.ts';
-import { PROLOGUE_WORKGROUP, type RowClass } from './linear-operands.ts';
+import { prologueBytes, type RowClass } from './linear-operands.ts';
 
 /** What the steps of a plan are made from. */
 export interface PlanContext {
@@ -40,8 +40,7 @@ export function fuses(
     rowClass.rows === 1 &&
     !device.features.naive &&
     needed <= storageBuffers &&
-    // The input, and what sums go through: without subgroups 8 bytes an invocation for the norm and 4.5 for each of two products.
-    columns * 4 + PROLOGUE_WORKGROUP * 17 <= maxComputeWorkgroupStorageSize
+    prologueBytes(device, columns) <= maxComputeWorkgroupStorageSize
   );
 }
 

@@ -20,6 +20,8 @@ export interface StepSource {
   size: StepSize;
   /** Default the kernel's. */
   label?: string;
+  /** Of a product that makes its input itself: how much workgroup memory it takes at most. */
+  workgroupBytes?: number;
 }
 
 /** One dispatch of a recorded plan; only its number of workgroups follows the batch. */

@@ -1,7 +1,7 @@
 import type { BindingAccess, GpuDevice } from './device.ts';
 import type { Binding, Bindings } from './kernel.ts';
 import { type BoundVariable, boundVariables, declareBinding, endOf, kernelText, structWords } from './kernel-text.ts';
-import type { PlanStep, StepSource } from './plan-step.ts';
+import type { StepSource } from './plan-step.ts';
 
 /** One binding of a shared bind group: texts read and write the ranges that they name through it. */
 export interface View {
@@ -18,8 +18,17 @@ export interface Known {
   value: string;
 }
 
+/** A step and the bind group that it has with others, before it is compiled. */
+export interface BoundSource {
+  source: StepSource;
+  /** Its text, through the views. */
+  code: string;
+  layout: GPUBindGroupLayout;
+  bindGroup: GPUBindGroup;
+}
+
 /**
- * Compiles steps that share one bind group, since setting one for each takes a sixth of the CPU's time for a token. Kernels are written for buffers
+ * Gives steps one bind group, since setting one for each takes a sixth of the CPU's time for a token. Kernels are written for buffers
  * of their own; here a variable's range is found in a view of the same buffer, and `name[i]` becomes `view_3[offset + (i)]`, the offset a
  * constant of the text. What is written has one view, since WebGPU lets no two writable bindings overlap.
  * Throws `Error` for a variable that no view serves: that is a mistake in the plan.
@@ -29,17 +38,14 @@ export function bindTogether(
   label: string,
   { views, known = [] }: { views: readonly View[]; known?: readonly Known[] },
   sources: readonly StepSource[],
-): Promise<PlanStep[]> {
+): BoundSource[] {
   const layout = device.bindGroupLayout(views.map(({ access }) => access));
   const bindings = views.map(({ binding }) => binding);
   const bindGroup = device.bindGroup(label, layout, bindings);
-  return Promise.all(
-    sources.map(async ({ kernel, groups, size, label: step = kernel.label }) => {
-      const code = throughViews(kernelText(kernel), groups, views, known);
-      const pipeline = await device.pipeline(kernel.label, code, layout);
-      return { dispatch: { label: step, pipeline, bindGroup }, size };
-    }),
-  );
+  return sources.map((source) => {
+    const code = throughViews(kernelText(source.kernel), source.groups, views, known);
+    return { source, code, layout, bindGroup };
+  });
 }
 
 /** A text with each of its variables read and written through a view, or a constant. */

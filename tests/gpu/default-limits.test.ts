@@ -52,6 +52,8 @@ interface Case {
   withoutViews?: true;
   /** Whether the layers of a row alone share their bind groups. */
   shares: boolean;
+  /** Of their steps, how many stand in a pipeline with the step before; by default the product behind the output projection, where they share. */
+  pairs?: number;
 }
 
 const CASES: Case[] = [
@@ -61,17 +63,17 @@ const CASES: Case[] = [
   { size: '270M', type: 'Q4_0', naive: true, shares: false },
   { size: '270M', type: 'Q4_0', maxBindingBytes: 1_500_000, shares: false },
   { size: '270M', type: 'Q4_0', withoutViews: true, shares: false },
-  { size: '270M', type: 'Q5_1', but: { attn_q: 'Q8_0', attn_k: 'Q4_0', attn_v: 'F16' }, shares: true },
+  { size: '270M', type: 'Q5_1', but: { attn_q: 'Q8_0', attn_k: 'Q4_0', attn_v: 'F16' }, shares: true, pairs: 4 },
   { size: '270M', type: 'Q4_0', but: { ffn_gate: 'Q8_0' }, shares: false },
   { size: '270M', type: 'Q4_0', but: { [OUTPUT_TENSOR]: 'F32' }, untied: true, shares: true },
   { size: '1B', type: 'Q5_0', but: { attn_v: 'Q8_0', token_embd: 'Q8_0' }, shares: true },
-  { size: '1B', type: 'Q4_0', withoutSubgroups: true, shares: true },
-  { size: '4B', type: 'Q4_K', shares: true },
-  { size: '4B', type: 'Q4_K', but: { ffn_down: 'Q6_K', token_embd: 'Q8_0' }, shares: true },
-  { size: '4B', type: 'Q4_K', but: { attn_v: 'Q6_K', ffn_down: 'Q6_K' }, shares: true },
+  { size: '1B', type: 'Q4_0', withoutSubgroups: true, shares: true, pairs: 0 },
+  { size: '4B', type: 'Q4_K', shares: true, pairs: 0 },
+  { size: '4B', type: 'Q4_K', but: { ffn_down: 'Q6_K', token_embd: 'Q8_0' }, shares: true, pairs: 0 },
+  { size: '4B', type: 'Q4_K', but: { attn_v: 'Q6_K', ffn_down: 'Q6_K' }, shares: true, pairs: 0 },
   // A head that norms its input itself beside the four ranges of Q6_K would take nine storage buffers.
-  { size: '4B', type: 'Q4_0', but: { token_embd: 'Q6_K' }, shares: true },
-  { size: '4B', type: 'Q8_0', but: { [OUTPUT_TENSOR]: 'Q6_K' }, untied: true, shares: true },
+  { size: '4B', type: 'Q4_0', but: { token_embd: 'Q6_K' }, shares: true, pairs: 0 },
+  { size: '4B', type: 'Q8_0', but: { [OUTPUT_TENSOR]: 'Q6_K' }, untied: true, shares: true, pairs: 0 },
   { size: '12B', type: 'Q4_0', shares: false },
 ];
 
@@ -98,7 +100,7 @@ beforeAll(() => {
 });
 afterAll(() => node.close());
 
-function nameOf({ size, type, but = {}, shares: _, ...settings }: Case): string {
+function nameOf({ size, type, but = {}, shares: _, pairs: __, ...settings }: Case): string {
   const types = Object.entries(but).map(([part, other]) => `${part} ${other}`);
   return [`${size} ${type}`, ...types, ...Object.keys(settings)].join(', ');
 }
@@ -106,7 +108,7 @@ function nameOf({ size, type, but = {}, shares: _, ...settings }: Case): string 
 test.each(CASES.map((one) => ({ name: nameOf(one), one })))(
   '$name',
   async ({ one }) => {
-    const { naive = false, withoutSubgroups, maxBindingBytes, withoutViews, shares } = one;
+    const { naive = false, withoutSubgroups, maxBindingBytes, withoutViews, shares, pairs = shares ? 2 : 0 } = one;
     const device = await GpuDevice.open(node.gpu, { naive, withoutSubgroups, maxBindingBytes });
     expect(device.device.limits.maxStorageBuffersPerShaderStage).toBe(8);
     device.features.sharedBindGroups = !withoutViews;
@@ -125,6 +127,8 @@ test.each(CASES.map((one) => ({ name: nameOf(one), one })))(
       const layers = await model.generated(/blk|attention/, 1, 70);
       expect(layers.length).toBeGreaterThanOrEqual(10);
       expect(new Set(layers.map(({ bindGroup }) => bindGroup)).size).toBe(shares ? 2 : layers.length);
+      const paired = layers.filter(({ pipeline }, index) => pipeline === layers[index - 1]?.pipeline);
+      expect(paired).toHaveLength(pairs);
       run(alone);
       run(await model.generated(/./, 2, 70));
       run(await model.prompt(/./, 16, 70));
