@@ -80,7 +80,6 @@ test('a text without an entry point is refused', () => {
 async function compiled(steps: { width: number; workgroupBytes?: number; workgroup?: number; layout?: string }[]) {
   const labels: string[] = [];
   const device = {
-    device: { limits: { maxComputeWorkgroupStorageSize: 16_384 } },
     pipeline: async (label: string) => labels.push(label),
   } as unknown as GpuDevice;
   const plan = await compileInPairs(
