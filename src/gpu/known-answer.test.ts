@@ -27,3 +27,16 @@ test('kernels that are wrong through shared views alone stay, with bind groups o
     close();
   }
 });
+
+test('kernels that do not compile in pairs alone stay, with bind groups of their own', async () => {
+  const { device, close } = await openTestDevice({ naive: false });
+  try {
+    const pipeline = device.pipeline.bind(device);
+    device.pipeline = (label, ...others) =>
+      label.includes(' or ') ? Promise.reject(new Error(label)) : pipeline(label, ...others);
+    expect(await chooseKernels(device)).toBeUndefined();
+    expect(device.features).toMatchObject({ naive: false, sharedBindGroups: false });
+  } finally {
+    close();
+  }
+});
