@@ -21,7 +21,6 @@ import {
   residualStreams,
   type Streams,
 } from './norm-steps.ts';
-import { compileInPairs } from './paired-pipelines.ts';
 import { isArranged, type PlanContext } from './plan-context.ts';
 import { type BatchShape, bindEach, type PlanStep, type StepSource } from './plan-step.ts';
 import rowsText from './rows.wgsl?raw';
@@ -32,10 +31,10 @@ export async function generatedPlan(context: PlanContext, rows: number): Promise
   const sharing = sharingContext(context);
   if (rows > 1 || !canShareBindGroups(sharing)) return bindEach(device, generatedSources(context, rows));
   const { embedding, layers, norm, head } = generatedSteps(sharing, rows);
-  const bound = layers.flatMap((steps, layer) => bindLayer(sharing, layer, steps));
   const steps = await Promise.all([
     bindEach(device, embedding),
-    compileInPairs(device, norm.length > 0 ? [...bound, ...bindOutputNorm(sharing, norm)] : bound),
+    ...layers.map((steps, layer) => bindLayer(sharing, layer, steps)),
+    norm.length > 0 ? bindOutputNorm(sharing, norm) : [],
     bindEach(device, head),
   ]);
   return steps.flat();

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { openTestDevice } from '../../tests/gpu/test-device.ts';
+import { LapisError } from '../protocol/errors.ts';
 import { chooseKernels } from './known-answer.ts';
 
 test('right kernels stay, wrong ones give way to the naive ones, with a sentence', async () => {
@@ -28,14 +29,18 @@ test('kernels that are wrong through shared views alone stay, with bind groups o
   }
 });
 
-test('kernels that do not compile in pairs alone stay, with bind groups of their own', async () => {
+test('kernels that do not compile in pairs stay, each in a pipeline of its own', async () => {
   const { device, close } = await openTestDevice({ naive: false });
   try {
+    const labels: string[] = [];
     const pipeline = device.pipeline.bind(device);
-    device.pipeline = (label, ...others) =>
-      label.includes(' or ') ? Promise.reject(new Error(label)) : pipeline(label, ...others);
+    device.pipeline = (label, ...others) => {
+      labels.push(label);
+      return label.includes(' or ') ? Promise.reject(new LapisError('internal', label)) : pipeline(label, ...others);
+    };
     expect(await chooseKernels(device)).toBeUndefined();
-    expect(device.features).toMatchObject({ naive: false, sharedBindGroups: false });
+    expect(device.features).toMatchObject({ naive: false, sharedBindGroups: true });
+    expect(labels).toContain('matvec F32 or matvec F32');
   } finally {
     close();
   }

@@ -5,7 +5,6 @@ import { WeightUploader } from './kernels/repack/upload.ts';
 import { buffersOf, createWeightMatrix, type WeightMatrix } from './kernels/weights/weights.ts';
 import { linear } from './linear.ts';
 import type { RowClass } from './linear-operands.ts';
-import { compileInPairs } from './paired-pipelines.ts';
 import { bindEach, dispatchesOf, type PlanStep, type StepSource } from './plan-step.ts';
 import { bindTogether, type Known, type View } from './shared-bind-group.ts';
 
@@ -118,9 +117,9 @@ class KnownProducts {
     ];
     const known: Known[] = [{ binding: this.#batch, value: `Batch(${ROWS}u, 0u, 0u, 0u)` }];
     const steps = this.#steps(rowClass, inTwoParts(this.#matrix), input, output);
-    const sources = steps.map((step) => ({ ...step, workgroupBytes: 0 }));
-    const bound = bindTogether(this.#device, 'known answer', { views, known }, sources);
-    await this.#compare(rowClass, await compileInPairs(this.#device, bound), buffer, output.offset!);
+    const paired = steps.map((step) => ({ ...step, pairBytes: 0 }));
+    const bound = await bindTogether(this.#device, 'known answer', { views, known }, paired);
+    await this.#compare(rowClass, bound, buffer, output.offset!);
   }
 
   destroy(): void {

@@ -6,8 +6,8 @@ import { weightText } from './kernels/weights/weights.ts';
 import { canGate } from './linear.ts';
 import { fusesNorm } from './norm-steps.ts';
 import type { PlanContext } from './plan-context.ts';
-import type { StepSource } from './plan-step.ts';
-import { type BoundSource, bindTogether, type Known, type View } from './shared-bind-group.ts';
+import type { PlanStep, StepSource } from './plan-step.ts';
+import { bindTogether, type Known, type View } from './shared-bind-group.ts';
 
 /* One generated row: a layer's dispatches share a bind group, which spares the CPU a seventh of its time for a token. */
 
@@ -37,8 +37,8 @@ export function canShareBindGroups(sharing: PlanContext): boolean {
   );
 }
 
-/** Gives a layer's steps, which work on the activations of one row, one bind group. */
-export function bindLayer(context: PlanContext, index: number, steps: readonly StepSource[]): BoundSource[] {
+/** Compiles a layer's steps, which work on the activations of one row, with one bind group. */
+export function bindLayer(context: PlanContext, index: number, steps: readonly StepSource[]): Promise<PlanStep[]> {
   const layer = context.weights.layers[index]!;
   return bindTogether(
     context.device,
@@ -49,7 +49,10 @@ export function bindLayer(context: PlanContext, index: number, steps: readonly S
 }
 
 /** The same for the last norm where it is a step: with a bind group of its own it would read the row's activations and write another. */
-export function bindOutputNorm({ device, weights, buffers }: PlanContext, steps: readonly StepSource[]): BoundSource[] {
+export function bindOutputNorm(
+  { device, weights, buffers }: PlanContext,
+  steps: readonly StepSource[],
+): Promise<PlanStep[]> {
   const views: View[] = [
     ...activationViews(buffers),
     { binding: weights.outputNorm.weights.buffer, access: 'read', type: 'array<vec4<f32>>' },

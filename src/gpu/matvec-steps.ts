@@ -106,7 +106,8 @@ export function matvecStep(
   const { groups } = product;
   return {
     ...vectorStep(kernel, bindings(operands, part), { groups, rowsAtOnce, label: `matvec ${matrix.label}` }),
-    ...(prologue && { workgroupBytes: prologueBytes(device, matrix.columns) }),
+    // Two that make their input lose nothing beside each other, where there are subgroups (docs/performance.md).
+    ...(prologue && device.features.shuffleWidth > 1 && { pairBytes: prologueBytes(device, matrix.columns) }),
   };
 }
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
+import { LapisError } from '../protocol/errors.ts';
 import type { GpuDevice } from './device.ts';
 import { compileInPairs, pairText } from './paired-pipelines.ts';
-import type { BoundSource } from './shared-bind-group.ts';
 
 /* What two texts become in one, and which do. Whether a pair computes the same is tested in layer-bind-groups.test.ts. */
 
@@ -76,50 +76,48 @@ test('a text without an entry point is refused', () => {
   expect(() => pairText('fn other() {}', SECOND, 1)).toThrow('fn other() {}');
 });
 
-/** Labels of the pipelines that steps of these widths take, and the pipeline of each step. */
-async function compiled(steps: { width: number; workgroupBytes?: number; workgroup?: number; layout?: string }[]) {
-  const labels: string[] = [];
+type Step = { width: number; pairBytes?: number; workgroup?: number };
+
+/** Labels of the pipelines that are made of steps, and of those that each takes. `device.pipeline` fails for labels that `fails` matches. */
+async function compiled(steps: Step[], fails = /none/) {
+  const texts: Record<string, string> = {};
   const device = {
-    pipeline: async (label: string) => labels.push(label),
+    pipeline: async (label: string, code: string) => {
+      if (fails.test(label)) throw new LapisError('internal', label);
+      texts[label] = code;
+      return label;
+    },
   } as unknown as GpuDevice;
-  const plan = await compileInPairs(
-    device,
-    steps.map(
-      ({ width, workgroupBytes, workgroup = 256, layout = 'layer' }, index): BoundSource => ({
-        source: {
-          kernel: { label: `${index}`, constants: { WORKGROUP: workgroup }, parts: [] },
-          groups: [],
-          size: () => [width, 1, 1],
-          workgroupBytes,
-        },
-        code: FIRST,
-        layout: layout as unknown as GPUBindGroupLayout,
-        bindGroup: `group ${index}` as unknown as GPUBindGroup,
-      }),
-    ),
-  );
+  const shared = { layout: {} as GPUBindGroupLayout, bindGroup: {} as GPUBindGroup };
+  const bound = steps.map(({ width, workgroup = 256, pairBytes }, index) => ({
+    source: {
+      kernel: { label: `${index}`, constants: { WORKGROUP: workgroup }, parts: [] },
+      groups: [],
+      size: (): [number, number, number] => [width, 1, 1],
+      pairBytes,
+    },
+    code: FIRST,
+  }));
+  const plan = await compileInPairs(device, shared, bound);
   expect(plan.map(({ dispatch }) => dispatch.label)).toEqual(steps.map((_, index) => `${index}`));
-  expect(plan.map(({ dispatch }) => dispatch.bindGroup)).toEqual(steps.map((_, index) => `group ${index}`));
-  return labels;
+  expect(plan.map(({ size }) => size({ rows: 1, blocks: 1 })[0])).toEqual(steps.map(({ width }) => width));
+  expect(plan.every(({ dispatch }) => dispatch.bindGroup === shared.bindGroup)).toBe(true);
+  return { texts, pipelines: plan.map(({ dispatch }) => dispatch.pipeline as unknown as string) };
 }
 
-test('two products in a row that make their input stand in one pipeline, and each keeps its place in the plan', async () => {
-  const product = { workgroupBytes: 8192 };
-  expect(await compiled([{ width: 4 }, { width: 1, ...product }, { width: 2, ...product }, { width: 3 }])).toEqual([
-    '0',
-    '1 or 2',
-    '3',
-  ]);
-  const three = [1, 2, 3].map((width) => ({ width, ...product }));
-  expect(await compiled(three)).toEqual(['0 or 1', '2']);
+const product = (width: number): Step => ({ width, pairBytes: 8192 });
+
+test('two steps in a row that may stand in one pipeline, told apart by the workgroups of the first', async () => {
+  const { texts, pipelines } = await compiled([{ width: 7 }, product(4), product(2), { width: 3 }]);
+  expect(pipelines).toEqual(['0', '1 or 2', '1 or 2', '3']);
+  expect(texts['1 or 2']).toContain('if (num_workgroups.x == 4u) { entry(');
+  expect((await compiled([product(1), product(2), product(3)])).pipelines).toEqual(['0 or 1', '0 or 1', '2']);
 });
 
-test('they stand alone where the pair would be too much, or could not be told apart', async () => {
-  const [first, second] = [
-    { width: 1, workgroupBytes: 8192 },
-    { width: 2, workgroupBytes: 8192 },
-  ];
-  for (const other of [{ workgroupBytes: 8193 }, { width: 1 }, { workgroup: 128 }, { layout: 'output norm' }]) {
-    expect(await compiled([first, { ...second, ...other }])).toEqual(['0', '1']);
+test('they stand alone where the pair would be too much, could not be told apart or does not compile', async () => {
+  for (const other of [{ pairBytes: 8193 }, { width: 1 }, { workgroup: 128 }]) {
+    expect((await compiled([product(1), { ...product(2), ...other }])).pipelines).toEqual(['0', '1']);
   }
+  expect((await compiled([product(1), product(2)], / or /)).pipelines).toEqual(['0', '1']);
+  await expect(compiled([product(1), product(2)], /1/)).rejects.toThrow('1');
 });

@@ -1,50 +1,80 @@
+import { LapisError } from '../protocol/errors.ts';
 import type { GpuDevice } from './device.ts';
 import { renameDeclared } from './kernel-text.ts';
-import type { PlanStep } from './plan-step.ts';
-import type { BoundSource } from './shared-bind-group.ts';
+import type { PlanStep, StepSource } from './plan-step.ts';
 
 /* Setting a pipeline takes the CPU a third of what a dispatch does, so two products in a row stand in one where they can. */
 
-/** Workgroup memory of a pair, bytes: what every device has. With more, the GPU takes longer: 4 to 7 % of a token's time with 17 to 20 KiB on an H200. */
+/** Workgroup memory of a pair at most, bytes: what every device has. With 4B's 18 KiB an H200 took 8 % longer for a token. */
 const MOST_BYTES = 16_384;
 
+/** A step with its text, whose bindings are those of a bind group that it shares. */
+export interface BoundSource {
+  source: StepSource;
+  code: string;
+}
+
+interface Shared {
+  layout: GPUBindGroupLayout;
+  bindGroup: GPUBindGroup;
+}
+
 /**
- * Compiles steps, two in a row as one pipeline where both are products that make their input themselves: such kernels lose nothing beside each other.
- * By how many workgroups a dispatch has the pipeline knows which of the two it is.
+ * Compiles steps of one bind group, two in a row as one pipeline where both may (`pairBytes`). By how many workgroups a dispatch has the pipeline knows
+ * which of the two it is. A pair that does not compile becomes two pipelines.
  */
-export async function compileInPairs(device: GpuDevice, steps: readonly BoundSource[]): Promise<PlanStep[]> {
-  const compiled: Promise<PlanStep[]>[] = [];
-  for (let i = 0; i < steps.length; i++) {
-    const [first, second] = [steps[i]!, steps[i + 1]];
-    if (!second || !canPair(first, second)) {
-      compiled.push(compile(device, first.source.kernel.label, first.code, [first]));
-      continue;
-    }
-    const label = `${first.source.kernel.label} or ${second.source.kernel.label}`;
-    compiled.push(compile(device, label, pairText(first.code, second.code, widthOf(first)), [first, second]));
-    i++;
-  }
+export async function compileInPairs(
+  device: GpuDevice,
+  shared: Shared,
+  steps: readonly BoundSource[],
+): Promise<PlanStep[]> {
+  const compiled = inPairs(steps).map(async ([first, second]) =>
+    second ? compilePair(device, shared, first, second) : [await compileAlone(device, shared, first)],
+  );
   return (await Promise.all(compiled)).flat();
 }
 
-async function compile(
+async function compileAlone(device: GpuDevice, shared: Shared, step: BoundSource): Promise<PlanStep> {
+  const pipeline = await device.pipeline(step.source.kernel.label, step.code, shared.layout);
+  return planStep(step, pipeline, shared);
+}
+
+async function compilePair(
   device: GpuDevice,
-  label: string,
-  code: string,
-  steps: readonly BoundSource[],
+  shared: Shared,
+  first: BoundSource,
+  second: BoundSource,
 ): Promise<PlanStep[]> {
-  const pipeline = await device.pipeline(label, code, steps[0]!.layout);
-  return steps.map(({ source: { kernel, size, label: step = kernel.label }, bindGroup }) => ({
-    dispatch: { label: step, pipeline, bindGroup },
-    size,
-  }));
+  const both = [first, second];
+  const label = both.map(({ source }) => source.kernel.label).join(' or ');
+  try {
+    const pipeline = await device.pipeline(label, pairText(first.code, second.code, widthOf(first)), shared.layout);
+    return both.map((step) => planStep(step, pipeline, shared));
+  } catch (error) {
+    if (!(error instanceof LapisError && error.code === 'internal')) throw error;
+    return Promise.all(both.map((step) => compileAlone(device, shared, step)));
+  }
+}
+
+function inPairs(steps: readonly BoundSource[]): [first: BoundSource, second?: BoundSource][] {
+  const pairs: [first: BoundSource, second?: BoundSource][] = [];
+  for (const step of steps) {
+    const before = pairs.at(-1);
+    if (before?.length === 1 && canPair(before[0], step)) before.push(step);
+    else pairs.push([step]);
+  }
+  return pairs;
+}
+
+function planStep({ source }: BoundSource, pipeline: GPUComputePipeline, { bindGroup }: Shared): PlanStep {
+  const { kernel, size, label = kernel.label } = source;
+  return { dispatch: { label, pipeline, bindGroup }, size };
 }
 
 function canPair(first: BoundSource, second: BoundSource): boolean {
-  const bytes = (first.source.workgroupBytes ?? Number.NaN) + (second.source.workgroupBytes ?? Number.NaN);
+  const bytes = (first.source.pairBytes ?? Number.NaN) + (second.source.pairBytes ?? Number.NaN);
   return (
     bytes <= MOST_BYTES &&
-    first.layout === second.layout &&
     first.source.kernel.constants?.WORKGROUP === second.source.kernel.constants?.WORKGROUP &&
     widthOf(first) !== widthOf(second)
   );

@@ -20,8 +20,8 @@ export interface StepSource {
   size: StepSize;
   /** Default the kernel's. */
   label?: string;
-  /** Of a product that makes its input itself: how much workgroup memory it takes at most. */
-  workgroupBytes?: number;
+  /** Of a step that may stand in one pipeline with another (paired-pipelines.ts): workgroup memory that it takes at most. */
+  pairBytes?: number;
 }
 
 /** One dispatch of a recorded plan; only its number of workgroups follows the batch. */

@@ -1,7 +1,8 @@
 import type { BindingAccess, GpuDevice } from './device.ts';
 import type { Binding, Bindings } from './kernel.ts';
 import { type BoundVariable, boundVariables, declareBinding, endOf, kernelText, structWords } from './kernel-text.ts';
-import type { StepSource } from './plan-step.ts';
+import { compileInPairs } from './paired-pipelines.ts';
+import type { PlanStep, StepSource } from './plan-step.ts';
 
 /** One binding of a shared bind group: texts read and write the ranges that they name through it. */
 export interface View {
@@ -18,17 +19,8 @@ export interface Known {
   value: string;
 }
 
-/** A step and the bind group that it has with others, before it is compiled. */
-export interface BoundSource {
-  source: StepSource;
-  /** Its text, through the views. */
-  code: string;
-  layout: GPUBindGroupLayout;
-  bindGroup: GPUBindGroup;
-}
-
 /**
- * Gives steps one bind group, since setting one for each takes a sixth of the CPU's time for a token. Kernels are written for buffers
+ * Compiles steps that share one bind group, since setting one for each takes a sixth of the CPU's time for a token. Kernels are written for buffers
  * of their own; here a variable's range is found in a view of the same buffer, and `name[i]` becomes `view_3[offset + (i)]`, the offset a
  * constant of the text. What is written has one view, since WebGPU lets no two writable bindings overlap.
  * Throws `Error` for a variable that no view serves: that is a mistake in the plan.
@@ -38,14 +30,15 @@ export function bindTogether(
   label: string,
   { views, known = [] }: { views: readonly View[]; known?: readonly Known[] },
   sources: readonly StepSource[],
-): BoundSource[] {
+): Promise<PlanStep[]> {
   const layout = device.bindGroupLayout(views.map(({ access }) => access));
   const bindings = views.map(({ binding }) => binding);
   const bindGroup = device.bindGroup(label, layout, bindings);
-  return sources.map((source) => {
-    const code = throughViews(kernelText(source.kernel), source.groups, views, known);
-    return { source, code, layout, bindGroup };
-  });
+  const steps = sources.map((source) => ({
+    source,
+    code: throughViews(kernelText(source.kernel), source.groups, views, known),
+  }));
+  return compileInPairs(device, { layout, bindGroup }, steps);
 }
 
 /** A text with each of its variables read and written through a view, or a constant. */
