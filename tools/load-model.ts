@@ -13,12 +13,16 @@ export interface NodeModel {
   close(): void;
 }
 
-/** Loads a model on Dawn in Node. `close` frees the GPU. Throws as `GpuDevice.open` and `Gemma3.load` do. */
+/**
+ * Loads a model on Dawn in Node; says on stderr where slower kernels are used than the GPU has. `close` frees the GPU. Throws as `GpuDevice.open` and
+ * `Gemma3.load` do.
+ */
 export async function loadModel(source: ModelSource, options: LoadOptions & GpuDeviceOptions = {}): Promise<NodeModel> {
   const start = performance.now();
   const { gpu, close } = await openNodeGpu();
   const device = await GpuDevice.open(gpu, options);
   const model = await Gemma3.load(device, source, options);
+  if (model.kernelNotice) process.stderr.write(`${model.kernelNotice}\n`);
   return {
     model,
     device,

@@ -75,7 +75,7 @@ export class GpuDevice {
     this.device = device;
     const { maxStorageBufferBindingSize, maxBufferSize } = device.limits;
     this.maxBindingBytes = Math.min(maxStorageBufferBindingSize, maxBufferSize, maxBindingBytes);
-    this.adapter = { vendor: info.vendor, architecture: info.architecture, description: info.description };
+    this.adapter = { vendor: info.vendor, architecture: info.architecture, description: describe(info) };
     this.features = features;
     this.software = software;
     const failed = new Promise<string>((resolve) => {
@@ -120,6 +120,12 @@ export class GpuDevice {
       sharedBindGroups: true,
     };
     return new GpuDevice(device, adapter.info, features, software, options.maxBindingBytes ?? Number.POSITIVE_INFINITY);
+  }
+
+  /** WebGPU features that its kernels use. */
+  get featuresInUse(): string[] {
+    const used = (name: string) => name !== 'subgroups' || !this.features.naive;
+    return [...this.device.features].filter(used).sort();
   }
 
   /** Live size of all buffers made by `createBuffer`, bytes. */
@@ -271,6 +277,11 @@ export const STORAGE = 0x0080;
 export const QUERY_RESOLVE = 0x0200;
 export const MAP_MODE_READ = 0x0001;
 export const MAP_MODE_WRITE = 0x0002;
+
+/** The driver and the card, as far as they are told: a page is told neither. */
+function describe({ description, device }: GPUAdapterInfo): string {
+  return description && device ? `${description} (${device})` : description || device;
+}
 
 function isSoftware({ isFallbackAdapter, architecture, description }: GPUAdapterInfo): boolean {
   return isFallbackAdapter === true || /swiftshader|llvmpipe|warp|basic render/i.test(`${architecture} ${description}`);

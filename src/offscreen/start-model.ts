@@ -43,7 +43,7 @@ export const startModel: StartModel = async (source, { signal, onProgress }) => 
     engine,
     adapter: device.adapter,
     softwareAdapter: device.software,
-    features: [...device.device.features].sort(),
+    features: device.featuresInUse,
     notice: model.kernelNotice,
     gpuBytes: () => model.gpuBytes,
     lost: model.lost,

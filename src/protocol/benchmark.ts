@@ -4,7 +4,7 @@ import type { AdapterDescription } from './generation.ts';
 /** What a benchmark measured; medians over its runs. `bench --json` prints this object. */
 export interface BenchmarkResult {
   adapter: AdapterDescription;
-  /** WebGPU features that the device was opened with. */
+  /** WebGPU features in use. */
   features: string[];
   model: string;
   promptTokens: number;
@@ -20,8 +20,9 @@ export interface BenchmarkResult {
   /** Bytes of weights that one decoded token reads. */
   bytesPerToken: number;
   flopsPerToken: number;
+  /** Sessions that decode together share theirs, and the CPU's time. */
   dispatchesPerToken: number;
-  /** CPU time of the whole process a token; a browser does not say. */
+  /** CPU time of the whole process a token, ms; a browser does not say. */
   cpuMsPerToken?: number;
   /** Live size of all GPU buffers. */
   gpuBytes: number;

@@ -73,6 +73,13 @@ test('bench --profile prints the time of each kernel, and what they take togethe
   }
 });
 
+test('the table says what the figures are of', async () => {
+  const text = await bench('--sessions', '2', '--context', '5');
+  expect(text).toMatch(/^adapter +.+ \(\w+\)$/m);
+  expect(text).toMatch(/^prefill +[\d.]+ tok\/s \(4 tokens after 5\)$/m);
+  expect(text).toMatch(/^decode +[\d.]+ tok\/s \(3 tokens in each of 2 sessions, all together\)$/m);
+});
+
 test('bench --without-subgroups asks the adapter for no subgroups', async () => {
   const { features } = JSON.parse(await bench('--json', '--without-subgroups'));
   expect(features).not.toContain('subgroups');

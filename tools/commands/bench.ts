@@ -44,18 +44,20 @@ export async function run(args: string[], { signal }: CommandContext): Promise<v
     ? syntheticModel(name.slice('synthetic:'.length))
     : await openModel(name, signal);
   const result = await bench(source, options);
-  process.stdout.write(values.json ? `${JSON.stringify(result)}\n` : table(result));
+  process.stdout.write(values.json ? `${JSON.stringify(result)}\n` : table(result, options));
 }
 
-function table(result: BenchmarkResult): string {
+function table(result: BenchmarkResult, { context, sessions }: { context: number; sessions: number }): string {
+  const before = context > 0 ? ` after ${context}` : '';
+  const together = sessions > 1 ? ` in each of ${sessions} sessions, all together` : '';
   const { adapter, interTokenMs } = result;
   const rows: [string, string][] = [
     ['model', result.model],
     ['adapter', `${adapter.description || adapter.architecture} (${adapter.vendor})`],
     ['features', result.features.join(', ')],
-    ['prefill', `${result.prefillTokensPerSecond.toFixed(0)} tok/s (${result.promptTokens} tokens)`],
+    ['prefill', `${result.prefillTokensPerSecond.toFixed(0)} tok/s (${result.promptTokens} tokens${before})`],
     ['first token', `${result.firstTokenMs.toFixed(1)} ms`],
-    ['decode', `${result.decodeTokensPerSecond.toFixed(1)} tok/s (${result.decodeTokens} tokens)`],
+    ['decode', `${result.decodeTokensPerSecond.toFixed(1)} tok/s (${result.decodeTokens} tokens${together})`],
     [
       'between tokens',
       `${interTokenMs.p50.toFixed(2)} ms (p50), ${interTokenMs.p95.toFixed(2)} ms (p95); tokens that come together share their time`,

@@ -3,7 +3,7 @@ import { loadModel } from '../../../tools/load-model.ts';
 import { FakeModel } from '../../engine/testing/fake-model.ts';
 import { LapisError } from '../../protocol/errors.ts';
 import { smallModel } from '../testing/small-model.ts';
-import { costOfToken, measureModel, timeDecoding } from './measure.ts';
+import { costOfToken, measureModel, median, timeDecoding } from './measure.ts';
 
 const OPTIONS = { promptTokens: 5, decodeTokens: 7, context: 3, runs: 2, floorBytes: 2 ** 24 };
 
@@ -48,7 +48,11 @@ test('a measurement has every figure, tells how far it is, and leaves a slot as 
       expect(figure).toBeGreaterThan(0);
     }
     expect(result.interTokenMs.p95).toBeGreaterThanOrEqual(result.interTokenMs.p50);
-    expect(Number.isInteger(result.dispatchesPerToken)).toBe(true);
+    // A step of both slots gives two tokens.
+    expect(Number.isInteger(2 * result.dispatchesPerToken)).toBe(true);
+    const before = model.runner.dispatches;
+    await model.step(slots);
+    expect(2 * result.dispatchesPerToken).toBe(model.runner.dispatches - before);
     expect(result).not.toHaveProperty('cpuMsPerToken');
     expect(result.gpuBytes).toBe(model.gpuBytes);
 
@@ -100,6 +104,10 @@ test('steps that fail while earlier ones are awaited end a measurement, and leav
   } finally {
     process.off('unhandledRejection', note);
   }
+});
+
+test('the median of an even number of samples is between the two in the middle', () => {
+  expect([[3], [2, 1], [9, 1, 4], [8, 1, 2, 4]].map(median)).toEqual([3, 1.5, 4, 3]);
 });
 
 test('a token reads every weight once, and a head of its own in place of the embedding', () => {

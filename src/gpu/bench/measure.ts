@@ -76,12 +76,13 @@ export async function measureModel(measured: MeasuredModel, options: MeasureOpti
     await measureNext(0, again * runTokens);
   }
   for (let run = 1; run <= runs; run++) samples.push(await measureNext(run));
-  const decodeTokensPerSecond = median(samples.map(({ decodeMs }) => (1000 * decodeTokens * slots.length) / decodeMs));
+  const decoded = decodeTokens * slots.length;
+  const decodeTokensPerSecond = median(samples.map(({ decodeMs }) => (1000 * decoded) / decodeMs));
   const { bytes, flops } = costOfToken(tensors);
   const intervals = samples.flatMap((sample) => sample.intervals).sort((a, b) => a - b);
   const result: BenchmarkResult = {
     adapter: device.adapter,
-    features: [...device.device.features].sort(),
+    features: device.featuresInUse,
     model: measured.id,
     promptTokens,
     decodeTokens,
@@ -93,8 +94,8 @@ export async function measureModel(measured: MeasuredModel, options: MeasureOpti
     loadMs: measured.loadMs,
     bytesPerToken: bytes,
     flopsPerToken: flops,
-    dispatchesPerToken: samples[0].dispatches / decodeTokens,
-    ...(options.cpuMs && { cpuMsPerToken: median(samples.map(({ cpuMs }) => cpuMs / decodeTokens)) }),
+    dispatchesPerToken: samples[0].dispatches / decoded,
+    ...(options.cpuMs && { cpuMsPerToken: median(samples.map(({ cpuMs }) => cpuMs / decoded)) }),
     gpuBytes: model.gpuBytes,
     floorGBps,
     floorShare: (bytes * decodeTokensPerSecond) / slots.length / (floorGBps * 1e9),
@@ -242,7 +243,12 @@ export function median(values: readonly number[]): number {
   );
 }
 
-/** @param sorted ascending */
+/**
+ * Between two samples on the line from one to the other (Hyndman and Fan's type 7, as NumPy has it).
+ * @param sorted ascending
+ */
 function quantile(sorted: readonly number[], share: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+  const at = (sorted.length - 1) * share;
+  const [below, above] = [sorted[Math.floor(at)], sorted[Math.ceil(at)]];
+  return below + (above - below) * (at % 1);
 }
