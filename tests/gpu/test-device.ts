@@ -1,6 +1,10 @@
 import { expect } from 'vitest';
 import { COPY_DST, COPY_SRC, GpuDevice, type GpuDeviceOptions, STORAGE } from '../../src/gpu/device.ts';
 import { type Dispatch, encode } from '../../src/gpu/kernel.ts';
+import { WeightUploader } from '../../src/gpu/kernels/repack/upload.ts';
+import { createWeightMatrix } from '../../src/gpu/kernels/weights/weights.ts';
+import { dequantize, quantize } from '../../src/model/codecs/registry.ts';
+import type { TensorType } from '../../src/model/tensor.ts';
 import { openNodeGpu } from '../../tools/gpu-in-node.ts';
 
 /** A device for a test file; close it in afterAll. Prints the adapter, so that a log says what was tested. */
@@ -25,6 +29,16 @@ export function bufferWith(
   const buffer = device.createBuffer(label, data.byteLength, STORAGE | COPY_DST | COPY_SRC);
   device.device.queue.writeBuffer(buffer, 0, data);
   return buffer;
+}
+
+/** A weight matrix of a type with `weights` in it, [rows][columns], and what they are once they are quantized. */
+export async function matrixWith(device: GpuDevice, type: TensorType, columns: number, weights: Float32Array) {
+  const matrix = createWeightMatrix(device, { label: type, type, rows: weights.length / columns, columns });
+  const stored = quantize(type, weights);
+  const uploader = await WeightUploader.create(device, [type]);
+  await uploader.upload(matrix, 0, 0, stored);
+  uploader.flush();
+  return { matrix, quantized: dequantize(type, stored) };
 }
 
 /** Runs dispatches once and reads a buffer back as f32. */

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   bufferWith,
   expectClose,
+  matrixWith,
   openTestDevice,
   randomSource,
   runAndRead,
@@ -14,7 +15,7 @@ import type { RowClass } from '../../linear-operands.ts';
 import { bindEach, dispatchesOf } from '../../plan-step.ts';
 import { WeightUploader } from '../repack/upload.ts';
 import { createWeightMatrix, type WeightMatrix } from '../weights/weights.ts';
-import { arrangedAt, linearReference } from './reference.ts';
+import { arrangedAt, linearReference, linearTolerance } from './reference.ts';
 
 /** ms; SwiftShader takes seconds for each matmul pipeline, and the machine may be busy. */
 const COMPILE_TIMEOUT = 240_000;
@@ -39,11 +40,6 @@ const PROMPT_COLUMNS: Record<TensorType, number> = {
 
 /** The type whose prompt rows are tested as gelu of the upper half times the lower half. */
 const GATED = 'Q5_0';
-
-/** f32 sums of n terms are off by about 2⁻²⁴·√n. */
-function tolerance(columns: number): number {
-  return Math.max(1e-6, 1.2e-7 * Math.sqrt(columns));
-}
 
 const SETTINGS = [
   { setting: 'naive', options: { naive: true }, prompts: true },
@@ -104,7 +100,7 @@ describe.each(SETTINGS)('matrix products, $setting', ({ options, prompts }) => {
 
   test.each(TYPES)('%s: a generated row', async (type) => {
     const { y, expected } = await run(type, 37, 768, 1, { kind: 'generated', rows: 1 });
-    expectClose(y, expected(), tolerance(768));
+    expectClose(y, expected(), linearTolerance(768));
   });
 
   test.each([
@@ -121,7 +117,7 @@ describe.each(SETTINGS)('matrix products, $setting', ({ options, prompts }) => {
     [6912, 'Q8_0'],
   ] as const)('generated rows of %i in %s', async (columns, type) => {
     const { y, expected } = await run(type, 33, columns, 3, { kind: 'generated', rows: 4 });
-    expectClose(y, expected(), tolerance(columns));
+    expectClose(y, expected(), linearTolerance(columns));
   });
 
   test('gated generated rows: gelu of the upper half times the lower half', async () => {
@@ -148,11 +144,7 @@ describe.each(SETTINGS)('matrix products, $setting', ({ options, prompts }) => {
         ['Q6_K', many],
         ['Q8_0', few],
       ] as const) {
-        const matrix = createWeightMatrix(device, { label: type, type, rows: outputs, columns });
-        const uploader = await WeightUploader.create(device, [type]);
-        await uploader.upload(matrix, 0, 0, quantize(type, random.normals(outputs * columns)));
-        uploader.flush();
-        matrices.push(matrix);
+        matrices.push((await matrixWith(device, type, columns, random.normals(outputs * columns))).matrix);
       }
       const [a, b, c] = matrices as [WeightMatrix, WeightMatrix, WeightMatrix];
       const batch = device.createBuffer('batch', 16, UNIFORM | COPY_DST);
@@ -207,7 +199,7 @@ describe.each(SETTINGS)('matrix products, $setting', ({ options, prompts }) => {
     async (type) => {
       const columns = PROMPT_COLUMNS[type];
       const { y, expected } = await run(type, 130, columns, 65, { kind: 'prompt' }, type === GATED);
-      expectClose(y, expected(), tolerance(columns));
+      expectClose(y, expected(), linearTolerance(columns));
     },
     COMPILE_TIMEOUT,
   );
@@ -217,7 +209,7 @@ describe.each(SETTINGS)('matrix products, $setting', ({ options, prompts }) => {
     async (gated) => {
       const outputs = gated ? 2070 : 4130;
       const { y, expected } = await run('Q8_0', outputs, 32, 65, { kind: 'prompt' }, gated);
-      expectClose(y, expected(), tolerance(32));
+      expectClose(y, expected(), linearTolerance(32));
     },
     COMPILE_TIMEOUT,
   );
@@ -244,7 +236,7 @@ describe.each(SETTINGS)('matrix products, $setting', ({ options, prompts }) => {
         const { y, expected } = await run('Q4_0', outputs, 288, 5, { kind: 'prompt' }, false, 1, { splits: 4 });
         const n = 5 * outputs;
         const sums = Float32Array.from({ length: n }, (_, i) => y[i] + y[n + i] + y[2 * n + i] + y[3 * n + i]);
-        expectClose(sums, expected(), tolerance(288));
+        expectClose(sums, expected(), linearTolerance(288));
       }
     },
     COMPILE_TIMEOUT,

@@ -26,6 +26,11 @@ function product(w: Float32Array, n: number, x: Float32Array, r: number, columns
   return sum;
 }
 
+/** How far off a product may be: f32 sums of n terms are by about 2⁻²⁴·√n. */
+export function linearTolerance(columns: number): number {
+  return Math.max(1e-6, 1.2e-7 * Math.sqrt(columns));
+}
+
 /** Where a column of a row stands in a vector arranged for so many rows together (arranged.wgsl). */
 export function arrangedAt(column: number, row: number, columns: number, rows: number): number {
   const group = Math.floor(column / 16);
