@@ -18,7 +18,7 @@ import cacheText from './kernels/rope/cache.wgsl?raw';
 import ropeText from './kernels/rope/rope.wgsl?raw';
 import type { WeightMatrix } from './kernels/weights/weights.ts';
 import { linear, matmulSplits } from './linear.ts';
-import { PROLOGUE_WORKGROUP, type RowClass, rowsTogether } from './linear-operands.ts';
+import { type InputPrologue, PROLOGUE_WORKGROUP, type RowClass, rowsTogether } from './linear-operands.ts';
 import { fuses, type PlanContext, subgroupConstants, workgroupSum } from './plan-context.ts';
 import type { BatchShape, StepSource } from './plan-step.ts';
 import rowsText from './rows.wgsl?raw';
@@ -77,16 +77,19 @@ export function attention(
       outputStride: config.hiddenSize,
       splits: matmulSplits(matrix.columns),
       arranged: decodes,
-      ...(fused && {
-        prologue: {
-          name: 'attention',
-          constants: join,
-          parts: [cacheText, extentText, joinedText, joinedInputText],
-          bindings: [batch.rows],
-        },
-      }),
+      ...(fused && { prologue: joinPrologue(batch, join) }),
     }),
   ];
+}
+
+/** The splits of a generated row's attention, joined where its output is projected. */
+export function joinPrologue({ rows }: Pick<BatchBuffers, 'rows'>, constants: Record<string, number>): InputPrologue {
+  return {
+    name: 'attention',
+    constants,
+    parts: [cacheText, extentText, joinedText, joinedInputText],
+    bindings: [rows],
+  };
 }
 
 function joinConstants({ config, contextTokens, cache }: PlanContext, index: number): Record<string, number> {

@@ -28,7 +28,8 @@ import { attentionReference } from './reference.ts';
 import { keyLanes } from './splits.ts';
 
 const BLOCK = 64;
-const EPSILON = 1e-6;
+/** Large enough to count. */
+const EPSILON = 0.1;
 const QUERY_SCALE = 0.0625;
 const WORKGROUP = 256;
 /** Halves of 65504: in entries that no position of the sequence has, and in the row's own before it is written. */

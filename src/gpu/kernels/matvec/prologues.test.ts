@@ -7,6 +7,7 @@ import {
   randomSource,
   runAndRead,
 } from '../../../../tests/gpu/test-device.ts';
+import { joinPrologue } from '../../attention-steps.ts';
 import { COPY_DST, type GpuDevice, UNIFORM } from '../../device.ts';
 import { normStride } from '../../gemma3-weights.ts';
 import { linears } from '../../linear.ts';
@@ -14,12 +15,8 @@ import type { InputPrologue } from '../../linear-operands.ts';
 import { normPrologue } from '../../norm-steps.ts';
 import type { PlanContext } from '../../plan-context.ts';
 import { bindEach, dispatchesOf } from '../../plan-step.ts';
-import extentText from '../attention/extent.wgsl?raw';
-import joinedText from '../attention/joined.wgsl?raw';
-import joinedInputText from '../attention/joined_input.wgsl?raw';
 import { attentionReference } from '../attention/reference.ts';
 import { rmsNormReference } from '../norm/reference.ts';
-import cacheText from '../rope/cache.wgsl?raw';
 import { arrangedAt, linearReference, linearTolerance } from './reference.ts';
 
 /*
@@ -139,12 +136,8 @@ describe.each(SETTINGS)('products that make their input, $setting', ({ options }
       const partials = new Float32Array(heads * splits * (headDim + 4));
       const input = bufferWith(device, 'partials', partials);
       const rows = bufferWith(device, 'rows', new Uint32Array(4));
-      const prologue = {
-        name: 'attention',
-        constants: { HEADS: heads, HEAD_DIM: headDim, WINDOW: window, SPLITS: splits, TABLE_LENGTH: splits },
-        parts: [cacheText, extentText, joinedText, joinedInputText],
-        bindings: [rows],
-      };
+      const constants = { HEADS: heads, HEAD_DIM: headDim, WINDOW: window, SPLITS: splits, TABLE_LENGTH: splits };
+      const prologue = joinPrologue({ rows: { buffer: rows } }, constants);
       const { run, expected } = await compile({ prologue, input, columns }, [37]);
       for (const [position, count] of Object.entries(parts)) {
         const all = Array.from({ length: heads }, () => headInParts(random, count, headDim));

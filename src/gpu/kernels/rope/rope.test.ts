@@ -17,7 +17,8 @@ import cacheText from './cache.wgsl?raw';
 import { ropeReference } from './reference.ts';
 import ropeText from './rope.wgsl?raw';
 
-const EPSILON = 1e-6;
+/** Large enough to count. */
+const EPSILON = 0.1;
 const QUERY_SCALE = 0.0625;
 const POSITIONS = 1024;
 /** Blocks of 64 positions, a slot: positions from 256 on wrap around. */
