@@ -12,7 +12,13 @@ const LIMITS = {
 /** A `navigator.gpu` that gives no adapter for the first `nulls` requests. `asked` counts all of them. */
 function fakeGpu(nulls: number, limits = LIMITS) {
   const device = { limits, lost: new Promise(() => {}), addEventListener() {} };
-  const info = { vendor: 'example', architecture: 'test-1', description: '', subgroupMinSize: 32 };
+  const info = {
+    vendor: 'example',
+    architecture: 'test-1',
+    device: 'example-card-3',
+    description: 'Driver 1.2',
+    subgroupMinSize: 32,
+  };
   const adapter = { limits, info, features: new Set(), requestDevice: async () => device };
   const fake = {
     asked: 0,
@@ -33,7 +39,11 @@ describe('a device', () => {
   test('is asked for again while a browser that starts has no adapter', async () => {
     const { fake, gpu } = fakeGpu(2);
     const device = await GpuDevice.open(gpu);
-    expect(device.adapter.architecture).toBe('test-1');
+    expect(device.adapter).toEqual({
+      vendor: 'example',
+      architecture: 'test-1',
+      description: 'Driver 1.2 (example-card-3)',
+    });
     expect(fake.asked).toBe(3);
   });
 
