@@ -1,5 +1,13 @@
 import { LapisError } from '../protocol/errors.ts';
 import type { AdapterDescription } from '../protocol/generation.ts';
+import {
+  type AdapterOptions,
+  describe,
+  hasSubgroupMatrix,
+  isSoftware,
+  requestAdapter,
+  SUBGROUP_MATRIX_FEATURES,
+} from './adapter.ts';
 
 /** The limits Lapis asks for by name; each is requested at the adapter's own maximum (the defaults are far too small). */
 const WANTED_LIMITS = [
@@ -28,16 +36,17 @@ export interface GpuFeatures {
   naive: boolean;
   /** Kernels may read and write through views of a shared bind group: off where those fail. */
   sharedBindGroups: boolean;
+  /** Products of prompt rows run on subgroup matrices: where the device has them, off where they fail or are not faster. */
+  subgroupMatrix: boolean;
 }
 
-export interface GpuDeviceOptions {
-  signal?: AbortSignal;
+export interface GpuDeviceOptions extends AdapterOptions {
   /** Leave the subgroup kernels out, whatever the adapter has (tests, and adapters that failed their known-answer test). */
   withoutSubgroups?: boolean;
   /** Overrides which kernels run (tests); by default the naive ones on CPU adapters only. */
   naive?: boolean;
-  /** For how long a null adapter is asked for again, ms. The GPU process restarts while a browser starts. */
-  adapterPatienceMs?: number;
+  /** The same of subgroup matrices (tests). */
+  withoutSubgroupMatrix?: boolean;
   /** For bench and tests: asks for timestamp queries. */
   timestamps?: boolean;
   /** A smaller `maxBindingBytes` than the adapter's (tests). */
@@ -109,23 +118,28 @@ export class GpuDevice {
     if (subgroups) requiredFeatures.push('subgroups');
     const timestampQuery = options.timestamps === true && adapter.features.has('timestamp-query');
     if (timestampQuery) requiredFeatures.push('timestamp-query');
+    const software = isSoftware(adapter.info);
+    const naive = options.naive ?? software;
+    const subgroupMatrix = subgroups && !naive && !options.withoutSubgroupMatrix && hasSubgroupMatrix(adapter);
+    if (subgroupMatrix) requiredFeatures.push(...SUBGROUP_MATRIX_FEATURES);
     const requiredLimits = Object.fromEntries(WANTED_LIMITS.map((name) => [name, adapter.limits[name]]));
     if (options.maxStorageBuffers) requiredLimits.maxStorageBuffersPerShaderStage = options.maxStorageBuffers;
     const device = await adapter.requestDevice({ requiredFeatures, requiredLimits });
-    const software = isSoftware(adapter.info);
     const features: GpuFeatures = {
       shuffleWidth: subgroups ? adapter.info.subgroupMinSize : 1,
       timestampQuery,
-      naive: options.naive ?? software,
+      naive,
       sharedBindGroups: true,
+      subgroupMatrix,
     };
     return new GpuDevice(device, adapter.info, features, software, options.maxBindingBytes ?? Number.POSITIVE_INFINITY);
   }
 
   /** WebGPU features that its kernels use. */
   get featuresInUse(): string[] {
-    const used = (name: string) => name !== 'subgroups' || !this.features.naive;
-    return [...this.device.features].filter(used).sort();
+    const { naive, subgroupMatrix } = this.features;
+    const unused: string[] = [...(naive ? ['subgroups'] : []), ...(subgroupMatrix ? [] : SUBGROUP_MATRIX_FEATURES)];
+    return [...this.device.features].filter((name) => !unused.includes(name)).sort();
   }
 
   /** Live size of all buffers made by `createBuffer`, bytes. */
@@ -277,28 +291,3 @@ export const STORAGE = 0x0080;
 export const QUERY_RESOLVE = 0x0200;
 export const MAP_MODE_READ = 0x0001;
 export const MAP_MODE_WRITE = 0x0002;
-
-/** The driver and the card, as far as they are told: a page is told neither. */
-function describe({ description, device }: GPUAdapterInfo): string {
-  return description && device ? `${description} (${device})` : description || device;
-}
-
-function isSoftware({ isFallbackAdapter, architecture, description }: GPUAdapterInfo): boolean {
-  return isFallbackAdapter === true || /swiftshader|llvmpipe|warp|basic render/i.test(`${architecture} ${description}`);
-}
-
-async function requestAdapter(gpu: GPU, options: GpuDeviceOptions): Promise<GPUAdapter> {
-  const deadline = performance.now() + (options.adapterPatienceMs ?? 5000);
-  for (;;) {
-    options.signal?.throwIfAborted();
-    const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
-    if (adapter) return adapter;
-    if (performance.now() > deadline) {
-      throw new LapisError(
-        'no-gpu',
-        'WebGPU found no adapter: the GPU is blocked, its driver is too old, or there is none.',
-      );
-    }
-    await new Promise((resolve) => setTimeout(resolve, 250));
-  }
-}

@@ -9,14 +9,21 @@ export interface KernelSource {
   /** WGSL texts in order. */
   parts: string[];
   subgroups?: boolean;
+  /** Subgroup matrices of f16. */
+  subgroupMatrix?: boolean;
 }
 
 /** The whole WGSL text of a kernel, `@unroll` loops written out. */
-export function kernelText({ subgroups, constants = {}, parts }: KernelSource): string {
+export function kernelText({ subgroups, subgroupMatrix, constants = {}, parts }: KernelSource): string {
   const declared = Object.entries(constants).map(([name, value]) =>
     name.startsWith('F_') ? `const ${name}: f32 = ${wgslFloat(value)};` : `const ${name}: u32 = ${value}u;`,
   );
-  return [subgroups ? 'enable subgroups;' : '', ...declared, unrolled(parts.join('\n'), constants)].join('\n');
+  const extensions = [
+    ...(subgroups ? ['subgroups'] : []),
+    ...(subgroupMatrix ? ['f16', 'chromium_experimental_subgroup_matrix'] : []),
+  ];
+  const enabled = extensions.length > 0 ? `enable ${extensions.join(', ')};` : '';
+  return [enabled, ...declared, unrolled(parts.join('\n'), constants)].join('\n');
 }
 
 const UNROLL = /@unroll for \(var (?<name>\w+) = 0u; \k<name> < (?<count>\w+); \k<name>\+\+\) \{/;

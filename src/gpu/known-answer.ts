@@ -7,6 +7,7 @@ import { linear } from './linear.ts';
 import type { RowClass } from './linear-operands.ts';
 import { bindEach, dispatchesOf, type PlanStep, type StepSource } from './plan-step.ts';
 import { bindTogether, type Known, type View } from './shared-bind-group.ts';
+import { subgroupMatrixPays } from './subgroup-matrix.ts';
 
 /** No multiple of a tile or of a workgroup's teams. */
 const OUTPUTS = 70;
@@ -18,18 +19,23 @@ const ROWS = 3;
 /** The kernel for prompts, the one that decodes for a session alone, and one for several. */
 const ROW_CLASSES: RowClass[] = [{ kind: 'prompt' }, { kind: 'generated', rows: 1 }, { kind: 'generated', rows: 4 }];
 const WEIGHT_VIEWS = ['array<vec2<u32>>', 'array<vec4<u32>>'] as const;
-/** Sums of 512 products in another order differ by about 1e-7. */
+/** The sums are whole eighths. */
 const TOLERANCE = 1e-5;
 
 /**
  * Asks the tuned matrix kernels for products whose answer the CPU knows, and falls back to the naive kernels for good where they
  * are wrong or do not compile: drivers have lied about subgroups before. Resolves to why, for a person, if it fell back. Where they fail through
- * the views of a shared bind group alone, or in pairs, none are shared, which costs the CPU and nothing else.
+ * the views of a shared bind group alone, or in pairs, none are shared, which costs the CPU and nothing else. Products on subgroup matrices stay where
+ * they are right and faster.
  */
 export async function chooseKernels(device: GpuDevice): Promise<string | undefined> {
   if (device.features.naive) return undefined;
   const products = await KnownProducts.create(device);
   try {
+    if (device.features.subgroupMatrix) {
+      const fault = await faultOf(() => products.check({ kind: 'prompt' }));
+      device.features.subgroupMatrix = !fault && (await subgroupMatrixPays(device));
+    }
     const fault = await faultOf(async () => {
       for (const rowClass of ROW_CLASSES) await products.check(rowClass);
     });
@@ -56,11 +62,14 @@ async function faultOf(check: () => Promise<void>): Promise<string | undefined> 
   }
 }
 
-/** Products of small integers, so that the expected sums are exact. */
+/**
+ * Products of eighths whose sums have no more than the 24 bits of an f32, so that they are exact; every other column's weights and the others'
+ * inputs have twelve bits, one more than an f16, since products on subgroup matrices are of two of those.
+ */
 class KnownProducts {
   readonly #device: GpuDevice;
-  readonly #weights = Float32Array.from({ length: OUTPUTS * COLUMNS }, (_, i) => ((i * 37) % 15) - 7);
-  readonly #x = Float32Array.from({ length: ROWS * COLUMNS }, (_, i) => ((i * 53) % 11) - 5);
+  readonly #weights = Float32Array.from({ length: OUTPUTS * COLUMNS }, (_, i) => eighths(i * 37, i % 2 === 0));
+  readonly #x = Float32Array.from({ length: ROWS * COLUMNS }, (_, i) => eighths(i * 53, i % 2 === 1));
   readonly #matrix: WeightMatrix;
   readonly #batch: GPUBuffer;
   readonly #input: GPUBuffer;
@@ -146,6 +155,11 @@ class KnownProducts {
     const wrong = y.findIndex((value, i) => !(Math.abs(value - expected(i)) <= TOLERANCE));
     if (wrong >= 0) throw new Error(`${kind} rows: ${y[wrong]} instead of ${expected(wrong)}`);
   }
+}
+
+/** From −512 to 512, or whole numbers from −5 to 5. */
+function eighths(seed: number, large: boolean): number {
+  return large ? ((seed % 8191) - 4095) / 8 : (seed % 11) - 5;
 }
 
 /** A matrix of F32 as two parts of its buffer. */

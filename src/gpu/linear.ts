@@ -2,6 +2,7 @@ import type { GpuDevice } from './device.ts';
 import gelu from './kernels/gelu/gelu.wgsl?raw';
 import { madd } from './kernels/madd/madd.ts';
 import matmul from './kernels/matmul/matmul.wgsl?raw';
+import matmulSubgroupMatrix from './kernels/matmul/matmul_subgroup_matrix.wgsl?raw';
 import naive from './kernels/matvec/naive.wgsl?raw';
 import operandsText from './kernels/matvec/operands.wgsl?raw';
 import outputText from './kernels/matvec/output.wgsl?raw';
@@ -72,17 +73,33 @@ function naiveStep(device: GpuDevice, operands: LinearOperands, part: WeightPart
   return vectorStep(kernel, bindings(operands, part), dispatch);
 }
 
-/** Prompt rows of a matmul tile, as in matmul.wgsl. */
+/** Prompt rows of a matmul tile, as in matmul.wgsl and matmul_subgroup_matrix.wgsl. */
 const TILE_ROWS = 64;
 
 function matmulStep(device: GpuDevice, operands: LinearOperands, part: WeightPart): StepSource {
   const { matrix } = operands;
   const { splits = 1 } = operands;
-  const tile = matmulTile(part.rows, splits);
+  const { subgroupMatrix } = device.features;
+  const tile = subgroupMatrix ? subgroupMatrixTile(part.rows, splits) : matmulTile(part.rows, splits);
   const kernel = {
     label: `matmul ${matrix.type}`,
-    constants: { ...constants(operands, part), TILE_N: tile, SPLITS: splits },
-    parts: [rowsText, operandsText, outputText, madd(device), weightText(matrix.type), gelu, matmul],
+    constants: {
+      ...constants(operands, part),
+      TILE_N: tile,
+      SPLITS: splits,
+      ...(subgroupMatrix && { STACKED: tile / 64 }),
+    },
+    parts: [
+      rowsText,
+      operandsText,
+      outputText,
+      madd(device),
+      weightText(matrix.type),
+      gelu,
+      subgroupMatrix ? matmulSubgroupMatrix : matmul,
+    ],
+    subgroups: subgroupMatrix,
+    subgroupMatrix,
   };
   const tiles = Math.ceil(part.rows / tile);
   return {
@@ -101,6 +118,11 @@ function matmulTile(weightRows: number, splits: number): number {
   if (weightRows > 4096) return 128;
   if (splits < 4) return 32;
   return weightRows > 2048 ? 128 : 64;
+}
+
+/** The same on subgroup matrices, which want wider tiles. */
+function subgroupMatrixTile(weightRows: number, splits: number): number {
+  return weightRows > 4096 || splits >= 4 ? 128 : 64;
 }
 
 /**

@@ -23,7 +23,13 @@ export function gpuBytesNeeded(config: Gemma3Config, weightBytes: number): numbe
 /** The part of GpuDevice that allocates, with the features of an ordinary GPU and without a GPU. */
 class CountingDevice implements Pick<GpuDevice, 'bytes' | 'features' | 'software'> {
   bytes = 0;
-  readonly features: GpuFeatures = { shuffleWidth: 32, timestampQuery: false, naive: false, sharedBindGroups: true };
+  readonly features: GpuFeatures = {
+    shuffleWidth: 32,
+    timestampQuery: false,
+    naive: false,
+    sharedBindGroups: true,
+    subgroupMatrix: false,
+  };
   readonly software = false;
   readonly device = { queue: { writeBuffer() {} }, limits: { maxBufferSize: Number.POSITIVE_INFINITY } };
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadModel, type NodeModel } from '../../tools/load-model.ts';
 import { openModel } from '../../tools/model-files.ts';
-import { relativeL2 } from '../gpu/test-device.ts';
+import { hasSubgroupMatrix, relativeL2 } from '../gpu/test-device.ts';
 import { greedy, readGolden, TOLERANCE } from './golden.ts';
 
 /* The engine's numbers against Hugging Face's, in every setting of the kernels that an adapter may choose. */
@@ -11,9 +11,11 @@ const CHUNK = 96;
 
 const KERNELS = {
   naive: { naive: true },
-  'tuned, with subgroups,': { naive: false },
+  'tuned, with subgroups,': { naive: false, withoutSubgroupMatrix: true },
   'tuned, without subgroups,': { naive: false, withoutSubgroups: true },
+  'tuned, on subgroup matrices,': { naive: false },
 };
+const ON_MATRICES = 'tuned, on subgroup matrices,';
 
 type Check = 'logits' | 'greedy' | 'bits';
 
@@ -46,9 +48,13 @@ const SOME: Case[] = [
   { name: 'small-Q8_0', kernels: 'tuned, with subgroups,', prompt: 'the beginning', checks: ['logits', 'greedy'] },
   { name: 'grouped', kernels: 'tuned, without subgroups,', prompt: 'the beginning', checks: ['logits', 'bits'] },
   { name: 'wide-Q4_0', kernels: 'tuned, without subgroups,', prompt: 'the beginning', checks: ['logits'] },
+  { name: 'small-Q8_0', kernels: ON_MATRICES, prompt: 'all', checks: ['logits', 'greedy', 'bits'] },
 ];
 
-const CASES = process.env.LAPIS_LONG === '1' ? ALL : SOME;
+const hasMatrices = await hasSubgroupMatrix();
+const CASES = (process.env.LAPIS_LONG === '1' ? ALL : SOME).filter(
+  ({ kernels }) => hasMatrices || kernels !== ON_MATRICES,
+);
 
 describe.each(CASES)('$name, $kernels kernels, $prompt of its prompt', ({ name, kernels, prompt: extent, checks }) => {
   const golden = readGolden(name);
@@ -60,6 +66,9 @@ describe.each(CASES)('$name, $kernels kernels, $prompt of its prompt', ({ name, 
     loaded = await loadModel(source, { ...KERNELS[kernels], contextTokens: 768, slotCount: 2, chunk: CHUNK });
   });
   afterAll(() => loaded?.close());
+
+  if (kernels === ON_MATRICES)
+    test('are faster here, and so are used', () => expect(loaded.device.features.subgroupMatrix).toBe(true));
 
   if (checks.includes('logits'))
     test('logits at the golden positions and after the last token', async () => {

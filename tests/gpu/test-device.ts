@@ -20,6 +20,15 @@ export async function openTestDevice(options: GpuDeviceOptions = {}) {
   };
 }
 
+/** Whether this machine's GPU has the subgroup matrices that Lapis uses; says so where it has none, since tests are left out then. */
+export async function hasSubgroupMatrix(): Promise<boolean> {
+  const { device, close } = await openTestDevice();
+  const { subgroupMatrix } = device.features;
+  close();
+  if (!subgroupMatrix) console.log('Skipped: tests on subgroup matrices, which this device does not have.');
+  return subgroupMatrix;
+}
+
 /** A storage buffer with `data` in it. */
 export function bufferWith(
   device: GpuDevice,

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   bufferWith,
   expectClose,
+  hasSubgroupMatrix,
   matrixWith,
   openTestDevice,
   randomSource,
@@ -43,9 +44,12 @@ const GATED = 'Q5_0';
 
 const SETTINGS = [
   { setting: 'naive', options: { naive: true }, prompts: true },
-  { setting: 'tuned, with subgroups', options: { naive: false }, prompts: true },
-  // The kernel for prompt rows uses no subgroups, so it is the same one here.
+  { setting: 'tuned, with subgroups', options: { naive: false, withoutSubgroupMatrix: true }, prompts: true },
+  // Its kernel for prompt rows uses no subgroups, so it is the same one.
   { setting: 'tuned, without subgroups', options: { naive: false, withoutSubgroups: true }, prompts: false },
+  ...((await hasSubgroupMatrix())
+    ? [{ setting: 'tuned, on subgroup matrices', options: { naive: false }, prompts: true }]
+    : []),
 ];
 
 describe.each(SETTINGS)('matrix products, $setting', ({ options, prompts }) => {
