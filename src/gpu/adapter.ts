@@ -34,11 +34,11 @@ export function isSoftware({ isFallbackAdapter, architecture, description }: GPU
   return isFallbackAdapter === true || /swiftshader|llvmpipe|warp|basic render/i.test(`${architecture} ${description}`);
 }
 
-/** What products on subgroup matrices need, by Dawn's name for what has no standard yet (2026-11): Chrome has it behind "Unsafe WebGPU Support". */
+/** What products on subgroup matrices need, by Dawn's name for what has no standard yet (2026-11) and is behind flags in browsers. */
 export const SUBGROUP_MATRIX_FEATURES = ['shader-f16', 'chromium-experimental-subgroup-matrix'] as GPUFeatureName[];
 
 /** Of a workgroup of matmul_subgroup_matrix.wgsl, bytes. */
-const SUBGROUP_MATRIX_STORAGE = 38 * 1024;
+export const SUBGROUP_MATRIX_STORAGE = 38 * 1024;
 
 interface SubgroupMatrixConfig {
   componentType: string;

@@ -120,7 +120,7 @@ describe('subgroup matrices', () => {
       features: FEATURES,
       limits: { ...STORAGE, maxComputeWorkgroupStorageSize: 32_768 },
     },
-    { missing: 'leave', info: INFO, features: FEATURES, options: { withoutSubgroupMatrix: true } },
+    { missing: 'leave', info: INFO, features: FEATURES, options: { subgroupMatrix: false } },
     { missing: 'subgroups', info: INFO, features: FEATURES, options: { withoutSubgroups: true } },
     { missing: 'a GPU', info: { ...INFO, isFallbackAdapter: true }, features: FEATURES },
   ])('are left alone without $missing', async ({ info, features, limits, options }) => {

@@ -38,6 +38,8 @@ export interface GpuFeatures {
   sharedBindGroups: boolean;
   /** Products of prompt rows run on subgroup matrices: where the device has them, off where they fail or are not faster. */
   subgroupMatrix: boolean;
+  /** They are used whatever time they take (tests). */
+  subgroupMatrixUntimed?: boolean;
 }
 
 export interface GpuDeviceOptions extends AdapterOptions {
@@ -45,8 +47,8 @@ export interface GpuDeviceOptions extends AdapterOptions {
   withoutSubgroups?: boolean;
   /** Overrides which kernels run (tests); by default the naive ones on CPU adapters only. */
   naive?: boolean;
-  /** The same of subgroup matrices (tests). */
-  withoutSubgroupMatrix?: boolean;
+  /** Whether prompts are multiplied on subgroup matrices, where the device has them (tests); by default where they are faster. */
+  subgroupMatrix?: boolean;
   /** For bench and tests: asks for timestamp queries. */
   timestamps?: boolean;
   /** A smaller `maxBindingBytes` than the adapter's (tests). */
@@ -120,7 +122,7 @@ export class GpuDevice {
     if (timestampQuery) requiredFeatures.push('timestamp-query');
     const software = isSoftware(adapter.info);
     const naive = options.naive ?? software;
-    const subgroupMatrix = subgroups && !naive && !options.withoutSubgroupMatrix && hasSubgroupMatrix(adapter);
+    const subgroupMatrix = subgroups && !naive && options.subgroupMatrix !== false && hasSubgroupMatrix(adapter);
     if (subgroupMatrix) requiredFeatures.push(...SUBGROUP_MATRIX_FEATURES);
     const requiredLimits = Object.fromEntries(WANTED_LIMITS.map((name) => [name, adapter.limits[name]]));
     if (options.maxStorageBuffers) requiredLimits.maxStorageBuffersPerShaderStage = options.maxStorageBuffers;
@@ -131,6 +133,7 @@ export class GpuDevice {
       naive,
       sharedBindGroups: true,
       subgroupMatrix,
+      subgroupMatrixUntimed: options.subgroupMatrix,
     };
     return new GpuDevice(device, adapter.info, features, software, options.maxBindingBytes ?? Number.POSITIVE_INFINITY);
   }
@@ -223,7 +226,10 @@ export class GpuDevice {
     let pipeline = this.#pipelines.get(key);
     if (!pipeline) {
       const layout = this.device.createPipelineLayout({ bindGroupLayouts: [bindGroupLayout] });
+      // A text that is refused is whoever asked's to deal with, and no reason to take the device for lost.
+      this.device.pushErrorScope('validation');
       const module = this.device.createShaderModule({ label, code });
+      this.device.popErrorScope().catch(() => undefined);
       pipeline = this.device
         .createComputePipelineAsync({ label, layout, compute: { module, entryPoint: 'main' } })
         .catch(async (cause: unknown) => {

@@ -106,7 +106,7 @@ export class Gemma3 implements LoadedModel {
   }
 
   static async #load(device: GpuDevice, source: ModelSource, options: LoadOptions): Promise<Gemma3> {
-    const kernelNotice = await chooseKernels(device);
+    const kernelNotice = await chooseKernels(device, options.signal);
     const { config } = source;
     const slotCount = options.slotCount ?? DEFAULT_SLOTS;
     const contextTokens = Math.min(config.contextLength, options.contextTokens ?? DEFAULT_CONTEXT);

@@ -1,6 +1,7 @@
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openTestDevice } from '../../tests/gpu/test-device.ts';
 import { LapisError } from '../protocol/errors.ts';
+import type { GpuDevice } from './device.ts';
 import matmul from './kernels/matmul/matmul.wgsl?raw';
 import { chooseKernels } from './known-answer.ts';
 
@@ -11,7 +12,9 @@ test('right kernels stay, wrong ones give way to the naive ones, with a sentence
     expect(device.features).toMatchObject({ naive: false, sharedBindGroups: true });
 
     device.read = async (_, bytes) => new ArrayBuffer(bytes);
-    expect(await chooseKernels(device)).toMatch(/failed their known-answer test \(prompt rows: 0 instead of -?[\d.]+\)/);
+    expect(await chooseKernels(device)).toMatch(
+      /failed their known-answer test \(prompt rows: 0 instead of -?[\d.]+\)/,
+    );
     expect(device.features.naive).toBe(true);
   } finally {
     close();
@@ -52,48 +55,126 @@ describe('products on subgroup matrices', () => {
   /** What matmul_subgroup_matrix.wgsl computes, for devices without subgroup matrices. */
   const withoutMatrices = (code: string) => code.replace(/^enable .*/, '').split('alias Left')[0] + matmul;
 
-  /** Asks a device that takes other kernels for them, and that takes `ms` for a product on them and 20 for any other. */
-  async function choose(kernelFor: (code: string) => string, ms: number) {
-    const { device, close } = await openTestDevice({ naive: false });
+  interface Fakes {
+    /** In place of the text of a product on matrices. */
+    kernelFor?: (code: string) => string;
+    /** What a product on matrices takes, ms; others take 20. */
+    ms?: number;
+    /** Whether the kernel that is timed compiles on matrices. */
+    compiles?: boolean;
+    /** So many products are read back as they are, and zeros for others. */
+    rightReads?: number;
+  }
+
+  /** One for all, which keeps what it compiled. */
+  let device: GpuDevice;
+  let close: () => void;
+  beforeAll(async () => ({ device, close } = await openTestDevice({ naive: false })));
+  afterAll(() => close());
+
+  async function choose({ kernelFor = withoutMatrices, ms = 1, compiles = true, rightReads = 1000 }: Fakes) {
+    let [asked, turns, reads] = [0, 0, 0];
+    const { bytes, features } = device;
+    Object.assign(features, { naive: false, sharedBindGroups: true, subgroupMatrix: true });
+    const pipeline = device.pipeline.bind(device);
+    const read = device.read.bind(device);
+    device.pipeline = (label, code, layout) => {
+      const onMatrices = code.includes('subgroup_matrix_left');
+      if (onMatrices) asked++;
+      if (label !== 'matmul Q4_0') return pipeline(label, onMatrices ? kernelFor(code) : code, layout);
+      if (onMatrices && !compiles) return Promise.reject(new LapisError('internal', label));
+      return pipeline(label, NOTHING, layout);
+    };
+    device.idle = () => new Promise((resolve) => setTimeout(resolve, turns++ % 2 === 0 ? ms : 20));
+    device.read = async (buffer, bytes, offset) =>
+      reads++ < rightReads ? read(buffer, bytes, offset) : new ArrayBuffer(bytes);
     try {
-      device.features.subgroupMatrix = true;
-      const pipeline = device.pipeline.bind(device);
-      let asked = 0;
-      device.pipeline = (label, code, layout) => {
-        const onMatrices = code.includes('subgroup_matrix_left');
-        if (onMatrices) asked++;
-        const timed = label === 'matmul Q4_0';
-        return pipeline(label, timed ? NOTHING : onMatrices ? kernelFor(code) : code, layout);
-      };
-      let turn = 0;
-      device.idle = () => new Promise((resolve) => setTimeout(resolve, turn++ % 2 === 0 ? ms : 20));
       const notice = await chooseKernels(device);
-      const { naive, subgroupMatrix } = device.features;
-      return { notice, asked, timed: turn > 0, naive, subgroupMatrix };
+      expect(device.bytes).toBe(bytes);
+      const { naive, subgroupMatrix } = features;
+      return { notice, asked, turns, naive, subgroupMatrix };
     } finally {
-      close();
+      for (const faked of ['pipeline', 'idle', 'read']) Reflect.deleteProperty(device, faked);
     }
   }
 
   test('stay where they are right and faster', async () => {
-    const chosen = await choose(withoutMatrices, 1);
-    expect(chosen).toEqual({ notice: undefined, asked: 3, timed: true, naive: false, subgroupMatrix: true });
+    expect(await choose({})).toEqual({ notice: undefined, asked: 4, turns: 8, naive: false, subgroupMatrix: true });
   });
 
-  test('give way to tiles where they are slower', async () => {
-    const chosen = await choose(withoutMatrices, 40);
-    expect(chosen).toEqual({ notice: undefined, asked: 2, timed: true, naive: false, subgroupMatrix: false });
+  test.each([
+    { ms: 40, turns: 8 },
+    { ms: 70, turns: 2 },
+  ])('give way to tiles where they are slower ($ms ms for 20)', async ({ ms, turns }) => {
+    const chosen = await choose({ ms });
+    expect(chosen).toEqual({ notice: undefined, asked: 3, turns, naive: false, subgroupMatrix: false });
   });
 
-  test('give way to tiles where they are wrong, or right to the bits of an f16 alone', async () => {
-    const shortened = (code: string) =>
-      withoutMatrices(code).replace(
-        'next_w[q];',
-        'bitcast<vec4<f32>>(bitcast<vec4<u32>>(next_w[q]) & vec4<u32>(0xffffe000u));',
+  test.each([
+    { fault: 'compute nothing', kernelFor: () => NOTHING },
+    {
+      fault: 'have the bits of one f16',
+      kernelFor: (code: string) =>
+        withoutMatrices(code).replace(
+          '= next_w[q]',
+          '= bitcast<vec4f>(bitcast<vec4u>(next_w[q]) & vec4u(0xffffe000u))',
+        ),
+    },
+    {
+      fault: 'take small numbers for nothing',
+      kernelFor: (code: string) =>
+        withoutMatrices(code).replace('= next_x;', '= select(next_x, vec4f(), abs(next_x) < vec4f(0x1p-8f));'),
+    },
+    {
+      fault: 'are wrong in wide tiles alone',
+      kernelFor: (code: string) => (code.includes('const TILE_N: u32 = 128u') ? NOTHING : withoutMatrices(code)),
+      asked: 2,
+    },
+  ])('give way to tiles where they $fault', async ({ kernelFor, asked = 1 }) => {
+    const wide = 'const TILE_N: u32 = 128u; alias Left';
+    expect(kernelFor(wide)).not.toBe(withoutMatrices(wide));
+    const chosen = await choose({ kernelFor });
+    expect(chosen).toEqual({ notice: undefined, asked, turns: 0, naive: false, subgroupMatrix: false });
+  });
+
+  test('give way to tiles where they compile for small products alone', async () => {
+    const chosen = await choose({ compiles: false });
+    expect(chosen).toEqual({ notice: undefined, asked: 3, turns: 0, naive: false, subgroupMatrix: false });
+  });
+
+  test('are not used beside naive kernels', async () => {
+    const { notice, ...chosen } = await choose({ rightReads: 3 });
+    expect(notice).toMatch(/generated rows: 0 instead of/);
+    expect(chosen).toEqual({ asked: 4, turns: 8, naive: true, subgroupMatrix: false });
+  });
+
+  test('that a compiler refuses leave the device as it was', async () => {
+    const { device, close } = await openTestDevice({ naive: false, subgroupMatrix: false });
+    try {
+      device.features.subgroupMatrix = true;
+      expect(await chooseKernels(device)).toBeUndefined();
+      expect(device.features).toMatchObject({ naive: false, subgroupMatrix: false });
+      await device.idle();
+      expect(await Promise.race([device.lost, new Promise((resolve) => setTimeout(resolve, 50, 'there'))])).toBe(
+        'there',
       );
-    for (const kernelFor of [() => NOTHING, shortened]) {
-      const chosen = await choose(kernelFor, 1);
-      expect(chosen).toEqual({ notice: undefined, asked: 1, timed: false, naive: false, subgroupMatrix: false });
+    } finally {
+      close();
+    }
+  });
+
+  test('are not waited for once the load is cancelled', async () => {
+    const { device, close } = await openTestDevice({ naive: false });
+    try {
+      device.features.subgroupMatrix = true;
+      const stop = new AbortController();
+      device.pipeline = () => {
+        stop.abort(new LapisError('aborted', 'Enough.'));
+        return Promise.reject(new LapisError('internal', 'No kernel.'));
+      };
+      await expect(chooseKernels(device, stop.signal)).rejects.toThrow('Enough.');
+    } finally {
+      close();
     }
   });
 });

@@ -15,50 +15,62 @@ const OUTPUTS = 70;
 const FIRST_OUTPUTS = 40;
 /** A step for each lane of the widest team, so that sums cross a whole subgroup. */
 const COLUMNS = 512;
-const ROWS = 3;
 /** The kernel for prompts, the one that decodes for a session alone, and one for several. */
 const ROW_CLASSES: RowClass[] = [{ kind: 'prompt' }, { kind: 'generated', rows: 1 }, { kind: 'generated', rows: 4 }];
+/** Subgroup matrices: for tiles of 64 weight rows and of 128. */
+const MATRIX_SPLITS = [1, 4];
 const WEIGHT_VIEWS = ['array<vec2<u32>>', 'array<vec4<u32>>'] as const;
-/** The sums are whole eighths. */
+/** Of each row's inputs: those of the last two are, divided by 64, below what an f16 holds without leading zeros. */
+const ROW_SCALES = [1, 2 ** -10, 2 ** -16];
+const ROWS = ROW_SCALES.length;
+/** Of the row's scale. The sums are whole eighths of it. */
 const TOLERANCE = 1e-5;
 
 /**
  * Asks the tuned matrix kernels for products whose answer the CPU knows, and falls back to the naive kernels for good where they
  * are wrong or do not compile: drivers have lied about subgroups before. Resolves to why, for a person, if it fell back. Where they fail through
- * the views of a shared bind group alone, or in pairs, none are shared, which costs the CPU and nothing else. Products on subgroup matrices stay where
- * they are right and faster.
+ * the views of a shared bind group alone, or in pairs, none are shared, which costs the CPU and nothing else.
+ *
+ * Subgroup matrices must be right and faster than tiles, without which the device is as good as most.
+ *
+ * Rejects with the signal's reason.
  */
-export async function chooseKernels(device: GpuDevice): Promise<string | undefined> {
-  if (device.features.naive) return undefined;
+export async function chooseKernels(device: GpuDevice, signal?: AbortSignal): Promise<string | undefined> {
+  const { features } = device;
+  if (features.naive) return undefined;
   const products = await KnownProducts.create(device);
+  const faultOf = async (check: () => Promise<void>): Promise<string | undefined> => {
+    try {
+      await check();
+      return undefined;
+    } catch (error) {
+      signal?.throwIfAborted();
+      return error instanceof Error ? error.message : String(error);
+    }
+  };
   try {
-    if (device.features.subgroupMatrix) {
-      const fault = await faultOf(() => products.check({ kind: 'prompt' }));
-      device.features.subgroupMatrix = !fault && (await subgroupMatrixPays(device));
+    if (features.subgroupMatrix) {
+      const fault = await faultOf(async () => {
+        for (const splits of MATRIX_SPLITS) await products.check({ kind: 'prompt' }, splits);
+        if (!features.subgroupMatrixUntimed) features.subgroupMatrix = await subgroupMatrixPays(device, signal);
+      });
+      if (fault) features.subgroupMatrix = false;
     }
     const fault = await faultOf(async () => {
       for (const rowClass of ROW_CLASSES) await products.check(rowClass);
     });
     if (fault) {
-      device.features.naive = true;
+      features.naive = true;
+      features.subgroupMatrix = false;
       return `This GPU's fast kernels failed their known-answer test (${fault}); slower, safer ones are used.`;
     }
     const viewFault = await faultOf(async () => {
       for (const weights of WEIGHT_VIEWS) await products.checkThroughViews(weights);
     });
-    if (viewFault) device.features.sharedBindGroups = false;
+    if (viewFault) features.sharedBindGroups = false;
     return undefined;
   } finally {
     products.destroy();
-  }
-}
-
-async function faultOf(check: () => Promise<void>): Promise<string | undefined> {
-  try {
-    await check();
-    return undefined;
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
   }
 }
 
@@ -69,7 +81,10 @@ async function faultOf(check: () => Promise<void>): Promise<string | undefined> 
 class KnownProducts {
   readonly #device: GpuDevice;
   readonly #weights = Float32Array.from({ length: OUTPUTS * COLUMNS }, (_, i) => eighths(i * 37, i % 2 === 0));
-  readonly #x = Float32Array.from({ length: ROWS * COLUMNS }, (_, i) => eighths(i * 53, i % 2 === 1));
+  readonly #x = Float32Array.from(
+    { length: ROWS * COLUMNS },
+    (_, i) => rowScale(i, COLUMNS) * eighths(i * 53, i % 2 === 1),
+  );
   readonly #matrix: WeightMatrix;
   readonly #batch: GPUBuffer;
   readonly #input: GPUBuffer;
@@ -81,7 +96,7 @@ class KnownProducts {
     this.#device = device;
     this.#matrix = matrix;
     const inputBytes = 4 * this.#x.byteLength;
-    const outputBytes = ROWS * OUTPUTS * 4;
+    const outputBytes = Math.max(...MATRIX_SPLITS) * ROWS * OUTPUTS * 4;
     const usage = STORAGE | COPY_SRC | COPY_DST;
     this.#batch = device.createBuffer('known answer batch', 16, UNIFORM | COPY_DST);
     this.#input = device.createBuffer('known answer input', inputBytes, usage);
@@ -105,11 +120,14 @@ class KnownProducts {
     return products;
   }
 
-  /** Throws for a wrong product, with both. */
-  async check(rowClass: RowClass): Promise<void> {
+  /**
+   * Throws for a wrong product, with both.
+   * @param splits of prompt rows
+   */
+  async check(rowClass: RowClass, splits = 1): Promise<void> {
     const [input, output] = [this.#input, this.#output];
-    const steps = this.#steps(rowClass, this.#matrix, input, output);
-    await this.#compare(rowClass, await bindEach(this.#device, steps), output, 0);
+    const steps = this.#steps(rowClass, this.#matrix, input, output, splits);
+    await this.#compare(rowClass, await bindEach(this.#device, steps), { buffer: output, offset: 0, splits });
   }
 
   /**
@@ -128,7 +146,7 @@ class KnownProducts {
     const steps = this.#steps(rowClass, inTwoParts(this.#matrix), input, output);
     const paired = steps.map((step) => ({ ...step, pairBytes: 0 }));
     const bound = await bindTogether(this.#device, 'known answer', { views, known }, paired);
-    await this.#compare(rowClass, bound, buffer, output.offset!);
+    await this.#compare(rowClass, bound, { buffer, offset: output.offset!, splits: 1 });
   }
 
   destroy(): void {
@@ -137,24 +155,39 @@ class KnownProducts {
     }
   }
 
-  #steps(rowClass: RowClass, matrix: WeightMatrix, input: Binding, output: Binding): StepSource[] {
-    const operands = { matrix, batch: this.#batch, input, output, outputStride: OUTPUTS };
+  #steps(rowClass: RowClass, matrix: WeightMatrix, input: Binding, output: Binding, splits = 1): StepSource[] {
+    const operands = { matrix, batch: this.#batch, input, output, outputStride: OUTPUTS, splits };
     return linear(this.#device, rowClass, operands);
   }
 
-  async #compare({ kind }: RowClass, steps: PlanStep[], output: GPUBuffer, offset: number): Promise<void> {
+  async #compare(
+    { kind }: RowClass,
+    steps: PlanStep[],
+    { buffer, offset, splits }: { buffer: GPUBuffer; offset: number; splits: number },
+  ): Promise<void> {
     const { device } = this.#device;
-    device.queue.writeBuffer(output, offset, new Float32Array(ROWS * OUTPUTS).fill(Number.NaN));
+    const count = ROWS * OUTPUTS;
+    device.queue.writeBuffer(buffer, offset, new Float32Array(splits * count).fill(Number.NaN));
     const encoder = device.createCommandEncoder();
     const pass = encoder.beginComputePass();
     encode(pass, dispatchesOf(steps, { rows: ROWS, blocks: 1 }));
     pass.end();
     device.queue.submit([encoder.finish()]);
-    const y = new Float32Array(await this.#device.read(output, ROWS * OUTPUTS * 4, offset));
-    const expected = (i: number) => product(this.#weights, this.#x, i);
-    const wrong = y.findIndex((value, i) => !(Math.abs(value - expected(i)) <= TOLERANCE));
-    if (wrong >= 0) throw new Error(`${kind} rows: ${y[wrong]} instead of ${expected(wrong)}`);
+    const sums = new Float32Array(await this.#device.read(buffer, splits * count * 4, offset));
+    for (let i = 0; i < count; i++) {
+      let y = 0;
+      for (let split = 0; split < splits; split++) y += sums[split * count + i]!;
+      const expected = product(this.#weights, this.#x, i);
+      if (!(Math.abs(y - expected) <= TOLERANCE * rowScale(i, OUTPUTS))) {
+        throw new Error(`${kind} rows: ${y} instead of ${expected}`);
+      }
+    }
   }
+}
+
+/** Of the row in which element i stands. */
+function rowScale(i: number, columns: number): number {
+  return ROW_SCALES[Math.floor(i / columns)]!;
 }
 
 /** From −512 to 512, or whole numbers from −5 to 5. */

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type NodeGpu, openNodeGpu } from '../../tools/gpu-in-node.ts';
 import { TENSOR_TYPES, type TensorType } from '../model/tensor.ts';
-import { SUBGROUP_MATRIX_FEATURES } from './adapter.ts';
+import { SUBGROUP_MATRIX_FEATURES, SUBGROUP_MATRIX_STORAGE } from './adapter.ts';
 import { GpuDevice, STORAGE, UNIFORM } from './device.ts';
 import { kernelText } from './kernel-text.ts';
+import matmulSubgroupMatrix from './kernels/matmul/matmul_subgroup_matrix.wgsl?raw';
 import { createWeightMatrix } from './kernels/weights/weights.ts';
 import { linear } from './linear.ts';
 
@@ -33,6 +34,20 @@ afterAll(() => {
   compiler.destroy();
   device.destroy();
   node.close();
+});
+
+test('the workgroup memory that a device must have is what the kernel takes', () => {
+  const stride = Number(/const STRIDE = (\d+)u;/.exec(matmulSubgroupMatrix)?.[1]);
+  const quads = 2 * (64 + 128) * stride;
+  const sums = 8 * 256;
+  expect(matmulSubgroupMatrix.match(/var<workgroup>.*/g)).toEqual([
+    'var<workgroup> x_high: array<vec4<f16>, TILE_M * STRIDE>;',
+    'var<workgroup> x_low: array<vec4<f16>, TILE_M * STRIDE>;',
+    'var<workgroup> w_high: array<vec4<f16>, TILE_N * STRIDE>;',
+    'var<workgroup> w_low: array<vec4<f16>, TILE_N * STRIDE>;',
+    'var<workgroup> passed: array<f32, 8u * 256u>;',
+  ]);
+  expect(SUBGROUP_MATRIX_STORAGE).toBe(quads * 8 + sums * 4);
 });
 
 test.each(Object.keys(TENSOR_TYPES) as TensorType[])('products of %s on subgroup matrices compile', async (type) => {

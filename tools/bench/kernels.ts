@@ -58,6 +58,7 @@ async function measure(
   const { description, architecture } = device.adapter;
   const clock = device.features.timestampQuery ? 'GPU' : 'wall';
   say(`${source.id} on ${description || architecture}, ${clock} clock, floor ${floorGBps.toFixed(1)} GB/s`);
+  say(`features: ${device.featuresInUse.join(', ')}`);
   say(`${'µs'.padStart(10)} ${'GB/s'.padStart(9)} ${'of floor'.padStart(9)} ${'GFLOP/s'.padStart(9)}`);
   const all: BenchFigures[] = [];
   for (const kernel of kernels) {

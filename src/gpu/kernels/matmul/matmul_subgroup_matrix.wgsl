@@ -1,6 +1,7 @@
 // What matmul.wgsl computes, on subgroup matrices of f16 with sums in f32. A number is two f16, v = high + low/2048, 22 of the 24 bits of an f32, so that
 // W·x = Wh·xh + (Wh·xl + Wl·xh)/2048 but for a term below 2⁻²². Sums with and without the factor are kept apart, so that low parts are as large as
-// high ones (Ootomo and Yokota, arXiv:2203.03341). x is divided and W multiplied by 64: |x| up to 4·10⁶ and |W| up to 1,000 have an f16.
+// high ones (Ootomo and Yokota, arXiv:2203.03341). x is divided and W multiplied by 64: |x| up to 4·10⁶ and |W| up to 1,000 have an f16, and the step of an x is
+// never below 2⁻²⁹, which counts in rows all below 10⁻³.
 // A workgroup of 8 subgroups of 32 makes a tile of 64 rows × TILE_N weight rows, 32 columns at a step; a subgroup makes 16·STACKED rows × 32. With two
 // halves every other 16 of the tile's weight rows are upper ones, so that an invocation has both of what it multiplies.
 

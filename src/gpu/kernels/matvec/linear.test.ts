@@ -44,11 +44,11 @@ const GATED = 'Q5_0';
 
 const SETTINGS = [
   { setting: 'naive', options: { naive: true }, prompts: true },
-  { setting: 'tuned, with subgroups', options: { naive: false, withoutSubgroupMatrix: true }, prompts: true },
+  { setting: 'tuned, with subgroups', options: { naive: false, subgroupMatrix: false }, prompts: true },
   // Its kernel for prompt rows uses no subgroups, so it is the same one.
   { setting: 'tuned, without subgroups', options: { naive: false, withoutSubgroups: true }, prompts: false },
   ...((await hasSubgroupMatrix())
-    ? [{ setting: 'tuned, on subgroup matrices', options: { naive: false }, prompts: true }]
+    ? [{ setting: 'tuned, on subgroup matrices', options: { naive: false, subgroupMatrix: true }, prompts: true }]
     : []),
 ];
 
@@ -69,11 +69,12 @@ describe.each(SETTINGS)('matrix products, $setting', ({ options, prompts }) => {
     gated = false,
     seed = 1,
     order: { arranged?: boolean; outputArranged?: boolean; splits?: number } = {},
+    scale = 1,
   ) {
     const random = randomSource(seed);
     const weightRows = gated ? outputs * 2 : outputs;
     const stored = quantize(type, random.normals(weightRows * columns));
-    const x = random.normals(inputRows * columns);
+    const x = random.normals(inputRows * columns).map((value) => scale * value);
     const matrix = createWeightMatrix(device, { label: 'test', type, rows: weightRows, columns });
     const uploader = await WeightUploader.create(device, [type]);
     const { blockBytes } = TENSOR_TYPES[type];
@@ -203,6 +204,16 @@ describe.each(SETTINGS)('matrix products, $setting', ({ options, prompts }) => {
     async (type) => {
       const columns = PROMPT_COLUMNS[type];
       const { y, expected } = await run(type, 130, columns, 65, { kind: 'prompt' }, type === GATED);
+      expectClose(y, expected(), linearTolerance(columns));
+    },
+    COMPILE_TIMEOUT,
+  );
+
+  test.each([1e-3, 1e4])(
+    'prompt rows of numbers about %s',
+    async (scale) => {
+      const columns = PROMPT_COLUMNS.Q4_K;
+      const { y, expected } = await run('Q4_K', 130, columns, 65, { kind: 'prompt' }, false, 1, {}, scale);
       expectClose(y, expected(), linearTolerance(columns));
     },
     COMPILE_TIMEOUT,
