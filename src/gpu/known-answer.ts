@@ -20,7 +20,7 @@ const ROW_CLASSES: RowClass[] = [{ kind: 'prompt' }, { kind: 'generated', rows: 
 /** Subgroup matrices: for tiles of 64 weight rows and of 128. */
 const MATRIX_SPLITS = [1, 4];
 const WEIGHT_VIEWS = ['array<vec2<u32>>', 'array<vec4<u32>>'] as const;
-/** Of each row's inputs: those of the last two are, divided by 64, below what an f16 holds without leading zeros. */
+/** Of each row's inputs. Many of the last two rows' are subnormal f16 in matmul_subgroup_matrix.wgsl, which a GPU may take for nothing. */
 const ROW_SCALES = [1, 2 ** -10, 2 ** -16];
 const ROWS = ROW_SCALES.length;
 /** Of the row's scale. The sums are whole eighths of it. */
