@@ -5,49 +5,61 @@ import type { GpuDevice } from './device.ts';
 import matmul from './kernels/matmul/matmul.wgsl?raw';
 import { chooseKernels } from './known-answer.ts';
 
-test('right kernels stay, wrong ones give way to the naive ones, with a sentence', async () => {
-  const { device, close } = await openTestDevice({ naive: false });
-  try {
-    expect(await chooseKernels(device)).toBeUndefined();
-    expect(device.features).toMatchObject({ naive: false, sharedBindGroups: true });
+/** One for all, which keeps what it compiled. */
+let device: GpuDevice;
+let close: () => void;
+beforeAll(async () => ({ device, close } = await openTestDevice({ naive: false })));
+afterAll(() => close());
 
-    device.read = async (_, bytes) => new ArrayBuffer(bytes);
-    expect(await chooseKernels(device)).toMatch(
-      /failed their known-answer test \(prompt rows: 0 instead of -?[\d.]+\)/,
-    );
-    expect(device.features.naive).toBe(true);
+/** Lets the device choose, with some of its methods replaced. */
+async function chooseWith(
+  fakes: Partial<Pick<GpuDevice, 'pipeline' | 'idle' | 'read'>>,
+  subgroupMatrix = false,
+  signal?: AbortSignal,
+) {
+  const { bytes, features } = device;
+  Object.assign(features, { naive: false, sharedBindGroups: true, subgroupMatrix });
+  Object.assign(device, fakes);
+  try {
+    const notice = await chooseKernels(device, signal);
+    expect(device.bytes).toBe(bytes);
+    const { naive, sharedBindGroups } = features;
+    return { notice, naive, sharedBindGroups, subgroupMatrix: features.subgroupMatrix };
   } finally {
-    close();
+    for (const name of Object.keys(fakes)) Reflect.deleteProperty(device, name);
   }
+}
+
+test('right kernels stay', async () => {
+  const chosen = await chooseWith({});
+  expect(chosen).toEqual({ notice: undefined, naive: false, sharedBindGroups: true, subgroupMatrix: false });
+});
+
+test('wrong kernels give way to the naive ones, with a sentence', async () => {
+  const { notice, naive } = await chooseWith({ read: async (_, bytes) => new ArrayBuffer(bytes) });
+  expect(notice).toMatch(/failed their known-answer test \(prompt rows: 0 instead of -?[\d.]+\)/);
+  expect(naive).toBe(true);
 });
 
 test('kernels that are wrong through shared views alone stay, with bind groups of their own', async () => {
-  const { device, close } = await openTestDevice({ naive: false });
-  try {
-    const read = device.read.bind(device);
-    device.read = async (buffer, bytes, offset) => (offset ? new ArrayBuffer(bytes) : read(buffer, bytes));
-    expect(await chooseKernels(device)).toBeUndefined();
-    expect(device.features).toMatchObject({ naive: false, sharedBindGroups: false });
-  } finally {
-    close();
-  }
+  const read = device.read.bind(device);
+  const chosen = await chooseWith({
+    read: async (buffer, bytes, offset) => (offset ? new ArrayBuffer(bytes) : read(buffer, bytes)),
+  });
+  expect(chosen).toMatchObject({ notice: undefined, naive: false, sharedBindGroups: false });
 });
 
 test('kernels that do not compile in pairs stay, each in a pipeline of its own', async () => {
-  const { device, close } = await openTestDevice({ naive: false });
-  try {
-    const labels: string[] = [];
-    const pipeline = device.pipeline.bind(device);
-    device.pipeline = (label, ...others) => {
+  const labels: string[] = [];
+  const pipeline = device.pipeline.bind(device);
+  const chosen = await chooseWith({
+    pipeline: (label, ...others) => {
       labels.push(label);
       return label.includes(' or ') ? Promise.reject(new LapisError('internal', label)) : pipeline(label, ...others);
-    };
-    expect(await chooseKernels(device)).toBeUndefined();
-    expect(device.features).toMatchObject({ naive: false, sharedBindGroups: true });
-    expect(labels).toContain('matvec F32 or matvec F32');
-  } finally {
-    close();
-  }
+    },
+  });
+  expect(chosen).toMatchObject({ notice: undefined, naive: false, sharedBindGroups: true });
+  expect(labels).toContain('matvec F32 or matvec F32');
 });
 
 describe('products on subgroup matrices', () => {
@@ -66,36 +78,24 @@ describe('products on subgroup matrices', () => {
     rightReads?: number;
   }
 
-  /** One for all, which keeps what it compiled. */
-  let device: GpuDevice;
-  let close: () => void;
-  beforeAll(async () => ({ device, close } = await openTestDevice({ naive: false })));
-  afterAll(() => close());
-
   async function choose({ kernelFor = withoutMatrices, ms = 1, compiles = true, rightReads = 1000 }: Fakes) {
     let [asked, turns, reads] = [0, 0, 0];
-    const { bytes, features } = device;
-    Object.assign(features, { naive: false, sharedBindGroups: true, subgroupMatrix: true });
     const pipeline = device.pipeline.bind(device);
     const read = device.read.bind(device);
-    device.pipeline = (label, code, layout) => {
-      const onMatrices = code.includes('subgroup_matrix_left');
-      if (onMatrices) asked++;
-      if (label !== 'matmul Q4_0') return pipeline(label, onMatrices ? kernelFor(code) : code, layout);
-      if (onMatrices && !compiles) return Promise.reject(new LapisError('internal', label));
-      return pipeline(label, NOTHING, layout);
+    const fakes: Parameters<typeof chooseWith>[0] = {
+      pipeline: (label, code, layout) => {
+        const onMatrices = code.includes('subgroup_matrix_left');
+        if (onMatrices) asked++;
+        if (label !== 'matmul Q4_0') return pipeline(label, onMatrices ? kernelFor(code) : code, layout);
+        if (onMatrices && !compiles) return Promise.reject(new LapisError('internal', label));
+        return pipeline(label, NOTHING, layout);
+      },
+      idle: () => new Promise((resolve) => setTimeout(resolve, turns++ % 2 === 0 ? ms : 20)),
+      read: async (buffer, bytes, offset) =>
+        reads++ < rightReads ? read(buffer, bytes, offset) : new ArrayBuffer(bytes),
     };
-    device.idle = () => new Promise((resolve) => setTimeout(resolve, turns++ % 2 === 0 ? ms : 20));
-    device.read = async (buffer, bytes, offset) =>
-      reads++ < rightReads ? read(buffer, bytes, offset) : new ArrayBuffer(bytes);
-    try {
-      const notice = await chooseKernels(device);
-      expect(device.bytes).toBe(bytes);
-      const { naive, subgroupMatrix } = features;
-      return { notice, asked, turns, naive, subgroupMatrix };
-    } finally {
-      for (const faked of ['pipeline', 'idle', 'read']) Reflect.deleteProperty(device, faked);
-    }
+    const { notice, naive, subgroupMatrix } = await chooseWith(fakes, true);
+    return { notice, asked, turns, naive, subgroupMatrix };
   }
 
   test('stay where they are right and faster', async () => {
@@ -149,32 +149,17 @@ describe('products on subgroup matrices', () => {
   });
 
   test('that a compiler refuses leave the device as it was', async () => {
-    const { device, close } = await openTestDevice({ naive: false, subgroupMatrix: false });
-    try {
-      device.features.subgroupMatrix = true;
-      expect(await chooseKernels(device)).toBeUndefined();
-      expect(device.features).toMatchObject({ naive: false, subgroupMatrix: false });
-      await device.idle();
-      expect(await Promise.race([device.lost, new Promise((resolve) => setTimeout(resolve, 50, 'there'))])).toBe(
-        'there',
-      );
-    } finally {
-      close();
-    }
+    expect(await chooseWith({}, true)).toMatchObject({ notice: undefined, naive: false, subgroupMatrix: false });
+    await device.idle();
+    expect(await Promise.race([device.lost, new Promise((resolve) => setTimeout(resolve, 50, 'there'))])).toBe('there');
   });
 
   test('are not waited for once the load is cancelled', async () => {
-    const { device, close } = await openTestDevice({ naive: false });
-    try {
-      device.features.subgroupMatrix = true;
-      const stop = new AbortController();
-      device.pipeline = () => {
-        stop.abort(new LapisError('aborted', 'Enough.'));
-        return Promise.reject(new LapisError('internal', 'No kernel.'));
-      };
-      await expect(chooseKernels(device, stop.signal)).rejects.toThrow('Enough.');
-    } finally {
-      close();
-    }
+    const stop = new AbortController();
+    const pipeline = () => {
+      stop.abort(new LapisError('aborted', 'Enough.'));
+      return Promise.reject(new LapisError('internal', 'No kernel.'));
+    };
+    await expect(chooseWith({ pipeline }, true, stop.signal)).rejects.toThrow('Enough.');
   });
 });

@@ -58,9 +58,11 @@ test('bench --json gives every figure that it promises, and no other', async () 
   expect(model).toMatch(/small-Q8_0/);
 });
 
-test('bench --profile prints the time of each kernel, and what they take together', async () => {
-  const text = await bench('--profile');
-  expect(text).toMatch(/^decode +[\d.]+ tok\/s \(3 tokens\)$/m);
+test('the table says what its figures are of; --profile adds the time of each kernel, and what they take together', async () => {
+  const text = await bench('--profile', '--sessions', '2', '--context', '5');
+  expect(text).toMatch(/^adapter +.+ \(\w+\)$/m);
+  expect(text).toMatch(/^prefill +[\d.]+ tok\/s \(4 tokens after 5\)$/m);
+  expect(text).toMatch(/^decode +[\d.]+ tok\/s \(3 tokens in each of 2 sessions, all together\)$/m);
   expect(text).toMatch(/^between tokens .*; tokens that come together share their time$/m);
   for (const phase of ['prefill of 4 tokens', 'one decoded token']) {
     const lines = text.split(`${phase}, time a kernel`)[1]!.split('\n\n')[0]!.trimEnd().split('\n').slice(1);
@@ -71,13 +73,6 @@ test('bench --profile prints the time of each kernel, and what they take togethe
     const sum = parsed.reduce((total, [, ms]) => total + Number(ms), 0);
     expect(sum).toBeCloseTo(Number(together[1]), 1);
   }
-});
-
-test('the table says what the figures are of', async () => {
-  const text = await bench('--sessions', '2', '--context', '5');
-  expect(text).toMatch(/^adapter +.+ \(\w+\)$/m);
-  expect(text).toMatch(/^prefill +[\d.]+ tok\/s \(4 tokens after 5\)$/m);
-  expect(text).toMatch(/^decode +[\d.]+ tok\/s \(3 tokens in each of 2 sessions, all together\)$/m);
 });
 
 test('bench --without-subgroups asks the adapter for no subgroups', async () => {
