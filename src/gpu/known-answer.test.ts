@@ -70,7 +70,7 @@ describe('products on subgroup matrices', () => {
   interface Fakes {
     /** In place of the text of a product on matrices. */
     kernelFor?: (code: string) => string;
-    /** What a product on matrices takes, ms; others take 20. */
+    /** What a product on matrices takes, ms; others take 10. */
     ms?: number;
     /** Whether the kernel that is timed compiles on matrices. */
     compiles?: boolean;
@@ -90,7 +90,7 @@ describe('products on subgroup matrices', () => {
         if (onMatrices && !compiles) return Promise.reject(new LapisError('internal', label));
         return pipeline(label, NOTHING, layout);
       },
-      idle: () => new Promise((resolve) => setTimeout(resolve, turns++ % 2 === 0 ? ms : 20)),
+      idle: () => new Promise((resolve) => setTimeout(resolve, turns++ % 2 === 0 ? ms : 10)),
       read: async (buffer, bytes, offset) =>
         reads++ < rightReads ? read(buffer, bytes, offset) : new ArrayBuffer(bytes),
     };
@@ -103,9 +103,9 @@ describe('products on subgroup matrices', () => {
   });
 
   test.each([
-    { ms: 40, turns: 8 },
+    { ms: 15, turns: 8 },
     { ms: 70, turns: 2 },
-  ])('give way to tiles where they are slower ($ms ms for 20)', async ({ ms, turns }) => {
+  ])('give way to tiles where they are slower ($ms ms for 10)', async ({ ms, turns }) => {
     const chosen = await choose({ ms });
     expect(chosen).toEqual({ notice: undefined, asked: 3, turns, naive: false, subgroupMatrix: false });
   });
