@@ -5,10 +5,10 @@ import type { GpuDevice } from './device.ts';
 import matmul from './kernels/matmul/matmul.wgsl?raw';
 import { chooseKernels } from './known-answer.ts';
 
-/** One for all, which keeps what it compiled. */
+/** One for all, which keeps what it compiled. Opened without subgroup matrices, so that its compiler refuses them on every GPU. */
 let device: GpuDevice;
 let close: () => void;
-beforeAll(async () => ({ device, close } = await openTestDevice({ naive: false })));
+beforeAll(async () => ({ device, close } = await openTestDevice({ naive: false, subgroupMatrix: false })));
 afterAll(() => close());
 
 /** Lets the device choose, with some of its methods replaced. */
