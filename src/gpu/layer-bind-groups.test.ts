@@ -88,9 +88,8 @@ async function generate(device: GpuDevice, source: ModelSource, otherwise = fals
   return mixed;
 }
 
-/** Without subgroup matrices, whose timing may choose otherwise for the next device, and prompts have other bits with them. */
 async function withDevice<T>(options: GpuDeviceOptions, work: (device: GpuDevice) => Promise<T>): Promise<T> {
-  const { device, close } = await openTestDevice({ naive: false, subgroupMatrix: false, ...options });
+  const { device, close } = await openTestDevice({ naive: false, ...options });
   try {
     return await work(device);
   } finally {

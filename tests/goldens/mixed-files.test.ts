@@ -71,9 +71,8 @@ function open({ metadata, tensors, data }: File): Promise<GgufModelSource> {
 let device: GpuDevice;
 let close: () => void;
 
-// One device for all models: each would otherwise compile the same pipelines. On subgroup matrices where there are any, untimed: what is
-// compared must not depend on which was faster for each.
-beforeAll(async () => ({ device, close } = await openTestDevice({ subgroupMatrix: true })));
+// One device for all models: each would otherwise compile the same pipelines.
+beforeAll(async () => ({ device, close } = await openTestDevice()));
 afterAll(() => close());
 
 /** Logits after a prompt and after a generated token, which go through different kernels. */

@@ -7,10 +7,13 @@ import { dequantize, quantize } from '../../src/model/codecs/registry.ts';
 import type { TensorType } from '../../src/model/tensor.ts';
 import { openNodeGpu } from '../../tools/gpu-in-node.ts';
 
-/** A device for a test file; close it in afterAll. Prints the adapter, so that a log says what was tested. */
+/**
+ * A device for a test file; close it in afterAll. Prompts run on subgroup matrices where it has them, whatever time they take: they have other
+ * bits there, and the next load could choose otherwise.
+ */
 export async function openTestDevice(options: GpuDeviceOptions = {}) {
   const { gpu, close } = await openNodeGpu();
-  const device = await GpuDevice.open(gpu, options);
+  const device = await GpuDevice.open(gpu, { subgroupMatrix: true, ...options });
   return {
     device,
     close() {
