@@ -6,13 +6,7 @@ import { parseArgs } from 'node:util';
 import { median } from '../../src/gpu/bench/measure.ts';
 import { defaultChatSettings } from '../../src/protocol/chat-settings.ts';
 import { LapisError } from '../../src/protocol/errors.ts';
-import type {
-  AdapterDescription,
-  GenerateEvent,
-  GenerateRequest,
-  SamplingOptions,
-  Timings,
-} from '../../src/protocol/generation.ts';
+import type { GenerateEvent, GenerateRequest, SamplingOptions, Timings } from '../../src/protocol/generation.ts';
 import type { HostStatus } from '../../src/protocol/host.ts';
 import type { ExtensionPage } from '../browser/browser.ts';
 import type { Command } from '../command-line.ts';
@@ -123,7 +117,7 @@ async function answer(
 }
 
 interface Measured {
-  adapter: AdapterDescription | undefined | null;
+  status: HostStatus;
   bytes: number;
   importMs: number;
   /** Of each plain step, before and after the answers. */
@@ -161,11 +155,11 @@ async function measure(
     await page.evaluate('lapis.host.unloadModel()');
   }
   const after = await plainSteps(page, bytes);
-  const { adapter } = await page.evaluate<HostStatus>('lapis.settle()');
-  return { adapter, bytes, importMs, before, after, loadMs, firstTokenMs, warm };
+  const status = await page.evaluate<HostStatus>('lapis.settle()');
+  return { status, bytes, importMs, before, after, loadMs, firstTokenMs, warm };
 }
 
-function report({ adapter, bytes, importMs, before, after, loadMs, firstTokenMs, warm }: Measured): void {
+function report({ status, bytes, importMs, before, after, loadMs, firstTokenMs, warm }: Measured): void {
   const say = (name: string, value: string) => process.stdout.write(`${name.padEnd(34)} ${value}\n`);
   const megabytes = (bytesPerSecond: number) => `${Math.round(bytesPerSecond / 1e6)} MB/s`;
   const list = (numbers: number[], digits: number) => numbers.map((number) => number.toFixed(digits)).join(', ');
@@ -173,7 +167,8 @@ function report({ adapter, bytes, importMs, before, after, loadMs, firstTokenMs,
     const slowest = Math.min(...steps.map((step) => (before[step] + after[step]) / 2));
     return `${(whole / slowest).toFixed(2)} of the slowest step`;
   };
-  say('adapter', described(adapter));
+  say('adapter', described(status.adapter));
+  say('features', status.features?.join(', ') ?? 'unknown');
   say('bytes', `${bytes}`);
   for (const step of STEPS) {
     say(`${step} alone, before and after`, `${megabytes(before[step])}, ${megabytes(after[step])}`);
@@ -191,7 +186,7 @@ function report({ adapter, bytes, importMs, before, after, loadMs, firstTokenMs,
   say('decode', `${median(rates).toFixed(1)} tok/s over ${warm[0].tokens} tokens (${list(rates, 0)})`);
 }
 
-function described(adapter: AdapterDescription | undefined | null): string {
+function described(adapter: HostStatus['adapter']): string {
   return adapter ? [adapter.description, adapter.vendor, adapter.architecture].filter(Boolean).join(', ') : 'unknown';
 }
 
