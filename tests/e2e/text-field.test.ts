@@ -54,6 +54,7 @@ const FRAME = '<!doctype html><textarea id="framed"></textarea>';
 
 describe.skipIf(!findChromium())('Complete this text', { timeout: 180_000 }, () => {
   let lapis: Lapis;
+  let headless: Page;
   let page: Page;
   let cdp: CDPSession;
   /** What the engine says on its own to the same prompt: what the field must get. */
@@ -61,7 +62,7 @@ describe.skipIf(!findChromium())('Complete this text', { timeout: 180_000 }, () 
 
   beforeAll(async () => {
     lapis = await launchLapis({ args: ['--enable-unsafe-extension-debugging'] });
-    const headless = await lapis.openHeadless();
+    headless = await lapis.openHeadless();
     answer = await headless.evaluate(async (text) => {
       const { lapis } = globalThis as unknown as { lapis: Headless };
       const events = await lapis.generate({
@@ -71,7 +72,6 @@ describe.skipIf(!findChromium())('Complete this text', { timeout: 180_000 }, () 
       });
       return events.map((event) => (event.type === 'text' ? event.text : '')).join('');
     }, TEXT);
-    await headless.close();
     expect(answer).toMatch(/^ blue/);
     answer = new ContinuationText(TEXT, true).push(answer);
     await lapis.context.route(`${SITE}/**`, (route) =>
@@ -146,8 +146,14 @@ describe.skipIf(!findChromium())('Complete this text', { timeout: 180_000 }, () 
     return texts.join('|');
   }
 
-  /** Makes the next answer wait for a new engine and its model: time to do something meanwhile. */
-  const slowDown = () => lapis.killEngineWorker();
+  /** Makes the next answer wait for its model: time to do something meanwhile. */
+  const slowDown = () =>
+    headless.evaluate(async () => {
+      const { lapis } = globalThis as unknown as { lapis: Headless };
+      // Where the last answer was stopped at once, its load may go on, or not have begun.
+      await lapis.settle();
+      await lapis.host.unloadModel();
+    });
 
   const shows = (text: RegExp | string) => expect.poll(cardText, { timeout: 90_000 }).toMatch(text);
   const isGone = () => expect.poll(() => page.locator('lapis-card').count(), { timeout: 60_000 }).toBe(0);
